@@ -1,0 +1,89 @@
+"""Telling the right Radarr or Sonarr of finished files.
+
+Every server has a lane: a line of files and one thread. So a server that is down, hangs or refuses
+holds up nobody but itself, and gets one command at a time when it is back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from jack.arr.client import ArrClient
+from jack.arr.handover import Handover, Journal, Pauses
+from jack.arr.lane import Lane
+from jack.model import MOVIES, TV
+from jack.support.clock import Clock
+from jack.support.files import shown
+
+__all__ = ["Handover", "Importer", "Journal"]
+
+log = logging.getLogger(__name__)
+
+_KIND_OF_CATEGORY = {MOVIES: "radarr", TV: "sonarr"}
+_CATEGORY_STEP = 1000
+"""Torznab sub-categories (2040, 5030 ...) belong to the thousand they start with."""
+
+
+class Importer:
+    """Tells servers of finished files. Holds no state that matters: the journal does.
+
+    After a restart the caller submits again whatever the journal does not hold as accepted.
+    `thread_context` wraps the whole life of each lane's thread (a database connection, say).
+    """
+
+    def __init__(
+        self,
+        clients: Sequence[ArrClient],
+        journal: Journal,
+        clock: Clock,
+        first_delay_seconds: float = 5.0,
+        max_delay_seconds: float = 900.0,
+        thread_context: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        self._clock = clock
+        self._servers = [client.server for client in clients]
+        pauses = Pauses(first_delay_seconds, max_delay_seconds)
+        self._lanes = {
+            client.server.name: Lane(client, journal, clock, pauses, thread_context)
+            for client in clients
+        }
+
+    def servers_for(self, category: int) -> list[str]:
+        """Names of the servers that take a file of this category; empty when there is none."""
+        kind = _KIND_OF_CATEGORY.get(category // _CATEGORY_STEP * _CATEGORY_STEP)
+        return [server.name for server in self._servers if server.kind == kind]
+
+    def submit(self, handover: Handover, servers: Sequence[str]) -> None:
+        """Put the file into the line of each server and return at once.
+
+        A pair already in the line stays as it is. A server that is not configured (any more) is
+        skipped with a log line: the config may have changed since the name was written down.
+        """
+        for name in servers:
+            lane = self._lanes.get(name)
+            if lane is None:
+                log.warning("%s: no server %s is configured to import it", handover, shown(name))
+            else:
+                lane.submit(handover)
+
+    def withdraw(self, download_id: int) -> None:
+        """Take a download out of every line; a request under way is aborted, its answer dropped."""
+        for lane in self._lanes.values():
+            lane.withdraw(download_id)
+
+    def start(self) -> None:
+        """Start one thread per server. What was submitted before is sent now."""
+        for lane in self._lanes.values():
+            lane.start()
+
+    def stop(self, timeout_seconds: float) -> bool:
+        """Begin nothing new, abort what is under way; True when all threads ended in time."""
+        for lane in self._lanes.values():
+            lane.request_stop()
+        end = self._clock.monotonic() + timeout_seconds
+        for lane in self._lanes.values():
+            lane.join(max(0.0, end - self._clock.monotonic()))
+        return not any(lane.alive for lane in self._lanes.values())

@@ -1,0 +1,238 @@
+"""The commands: arguments in, text and exit code out; what they do stands elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from jack import screen, wishing
+from jack.blackhole.stub import MAX_STUB_BYTES, build_stub, describe_stub
+from jack.config import Config, find_config, load_config
+from jack.downloads.explain import record, why
+from jack.errors import ConfigError, JackError, UserError
+from jack.model import Download, Stub
+from jack.store.database import Database
+from jack.store.downloads import Downloads
+from jack.support.clock import SystemClock
+from jack.support.files import printable, write_whole
+from jack.support.logs import set_up_logging
+
+log = logging.getLogger(__name__)
+
+Command = Callable[[argparse.Namespace], int]
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (interface, section 2). Mistakes of the user are one line on
+    stderr, never a traceback."""
+    options = _parser().parse_args(arguments)
+    set_up_logging(options.log_level, options.log_json)
+    command: Command = options.command
+    try:
+        return command(options)
+    except UserError as error:
+        print(f"jack: {error}", file=sys.stderr)
+        return error.exit_code
+    except JackError as error:
+        print(f"jack: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader of our output has gone (`jack status | head`); do not fail again while flushing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--log-level", choices=LEVELS, default=argparse.SUPPRESS)
+    common.add_argument(
+        "--log-json", action="store_true", default=argparse.SUPPRESS, help="log lines as JSON"
+    )
+    configured = argparse.ArgumentParser(add_help=False, parents=[common])
+    configured.add_argument("-c", "--config", metavar="FILE", default=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(
+        prog="jack", description="Share a media library between friends, through Radarr and Sonarr."
+    )
+    parser.set_defaults(log_level="info", log_json=False, config=None)
+    parser.add_argument("--version", action="version", version=f"jack {_version()}")
+    parser.add_argument("--log-level", choices=LEVELS, default="info")
+    parser.add_argument("--log-json", action="store_true", help="log lines as JSON")
+    parser.add_argument("-c", "--config", metavar="FILE", help="the YAML file to use")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(
+        name: str, command: Command, text: str, parent: argparse.ArgumentParser = configured
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, parents=[parent])
+        sub.set_defaults(command=command)
+        return sub
+
+    add("run", _run, "the daemon, in the foreground, until SIGTERM or SIGINT")
+    add("check", _check, "read the config and name every problem in it")
+    status = add("status", _status, "downloads with their progress")
+    status.add_argument("--json", action="store_true", help="everything, for programs")
+    status.add_argument("--watch", action="store_true", help="keep the picture up to date")
+    status.add_argument("--all", action="store_true", help="also all that has ended")
+    for name, command, text in (
+        ("why", _why, "what a download is waiting for, and what happens next"),
+        ("retry", _retry, "put a failed or waiting download back to work now"),
+        ("cancel", _cancel, "stop a download and remove its .part"),
+    ):
+        add(name, command, text).add_argument("id", type=int, metavar="ID")
+    _add_stub(commands, common, configured)
+    demo = add("demo", _demo, "the whole loop on this machine, with no config", common)
+    demo.add_argument("--size-mib", type=int, default=256, help=argparse.SUPPRESS)
+    return parser
+
+
+def _add_stub(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    common: argparse.ArgumentParser,
+    configured: argparse.ArgumentParser,
+) -> None:
+    text = "look into a stub .torrent, or make one by hand"
+    actions = commands.add_parser("stub", help=text, description=text).add_subparsers(
+        metavar="ACTION", required=True
+    )
+    show = actions.add_parser("show", help="what a stub says", parents=[common])
+    show.add_argument("file", type=Path, metavar="FILE")
+    show.set_defaults(command=_stub_show)
+    make = actions.add_parser("make", help="make a stub", parents=[configured])
+    make.add_argument("--peer", required=True, metavar="NAME", help="a peer of the config")
+    make.add_argument("--item", required=True, metavar="ID", help="the item's id at that peer")
+    make.add_argument("--title", required=True, metavar="T")
+    make.add_argument("--size", required=True, type=int, metavar="N", help="bytes")
+    make.add_argument("-o", "--output", type=Path, metavar="FILE")
+    make.set_defaults(command=_stub_make)
+
+
+def _version() -> str:
+    try:
+        return version("jack-arr")
+    except PackageNotFoundError:
+        return "(from a checkout)"
+
+
+def _config_path(options: argparse.Namespace) -> Path:
+    home = os.environ.get("HOME")
+    return find_config(options.config, os.environ, Path.cwd(), Path(home) if home else None)
+
+
+def _config(options: argparse.Namespace) -> Config:
+    config = load_config(_config_path(options), os.environ)
+    set_up_logging(options.log_level, options.log_json, config.secrets())
+    return config
+
+
+def _run(options: argparse.Namespace) -> int:
+    from jack.daemon import run_daemon  # the only command that needs all of jack in memory
+
+    return run_daemon(_config(options))
+
+
+def _check(options: argparse.Namespace) -> int:
+    try:
+        load_config(_config_path(options), os.environ)
+    except ConfigError as error:
+        count = len(error.problems)
+        print(*error.problems, f"{count} problem{'s' if count != 1 else ''}", sep="\n")
+        return error.exit_code
+    print("OK")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    with Database.existing(_config(options).jack.state_path) as database:
+        clock = SystemClock()
+        rows = Downloads(database, clock).all if database else list
+        if options.json:
+            now = clock.now()
+            print(json.dumps({"downloads": [record(row, now) for row in rows()]}, indent=2))
+        elif options.watch:
+            screen.watch(rows, clock, options.all)
+        else:
+            screen.show(rows(), clock.now(), options.all)
+    return 0
+
+
+def _why(options: argparse.Namespace) -> int:
+    with Database.existing(_config(options).jack.state_path) as database:
+        clock = SystemClock()
+        print(why(_find(database, options.id), clock.now()))
+    return 0
+
+
+def _find(database: Database | None, download_id: int) -> Download:
+    known = 0 < download_id < 2**63 and database is not None
+    download = Downloads(database, SystemClock()).get(download_id) if known and database else None
+    if download is None:
+        raise UserError(f"there is no download {download_id}; `jack status --all` lists them")
+    return download
+
+
+def _retry(options: argparse.Namespace) -> int:
+    return _wish(options, "retry")
+
+
+def _cancel(options: argparse.Namespace) -> int:
+    return _wish(options, "cancel")
+
+
+def _wish(options: argparse.Namespace, wish: str) -> int:
+    config = _config(options)
+    with Database.existing(config.jack.state_path) as database:
+        download = _find(database, options.id)
+        if database is not None:
+            print(wishing.fulfil(wish, download, config, database, SystemClock()))
+    return 0
+
+
+def _stub_show(options: argparse.Namespace) -> int:
+    try:
+        with options.file.open("rb") as file:
+            data = file.read(MAX_STUB_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {printable(str(options.file))}: {error.strerror}") from error
+    details = describe_stub(data)
+    if details is None:
+        raise UserError(f"{printable(str(options.file))} is not a stub of jack's")
+    print(f"peer:      {details.stub.peer_id}")
+    print(f"item:      {details.stub.item_id}")
+    print(f"title:     {details.title}")
+    print(f"size:      {details.size}")
+    print(f"info hash: {details.info_hash}")
+    return 0
+
+
+def _stub_make(options: argparse.Namespace) -> int:
+    config = _config(options)
+    wanted = options.peer
+    peers = [peer for peer in config.peers if wanted in {peer.name, peer.id}]
+    if not peers:
+        names = ", ".join(peer.name for peer in config.peers) or "none"
+        raise UserError(f"no peer is named {wanted!r}; the config has: {names}")
+    output: Path = options.output or Path(f"{options.title.replace('/', '+')}.torrent")
+    try:
+        data = build_stub(Stub(peers[0].id, options.item), options.title, options.size)
+        write_whole(output, data, replaces=lambda old: describe_stub(old) is not None)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    except OSError as error:
+        raise UserError(f"cannot write {printable(str(output))}: {error.strerror}") from error
+    print(printable(str(output)))
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from jack.demo import run_demo
+
+    return run_demo(options.size_mib * 1024 * 1024)

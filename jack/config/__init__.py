@@ -1,0 +1,35 @@
+"""The configuration: YAML -> frozen dataclasses, with every problem at once. Read `model` first."""
+
+from jack.config.find import find_config
+from jack.config.load import load_config
+from jack.config.model import (
+    DEFAULT_PORT,
+    AutoregisterConfig,
+    Config,
+    DownloadsConfig,
+    JackConfig,
+    LibraryFolder,
+    PathMapping,
+    PeerConfig,
+    ServerConfig,
+    ServerType,
+    WatchMode,
+)
+from jack.config.secret import Secret
+
+__all__ = [
+    "DEFAULT_PORT",
+    "AutoregisterConfig",
+    "Config",
+    "DownloadsConfig",
+    "JackConfig",
+    "LibraryFolder",
+    "PathMapping",
+    "PeerConfig",
+    "Secret",
+    "ServerConfig",
+    "ServerType",
+    "WatchMode",
+    "find_config",
+    "load_config",
+]

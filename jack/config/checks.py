@@ -1,0 +1,96 @@
+"""Rules about more than one value. They see drafts: a field that could not be read is not there."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Hashable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from jack.config.blocks import Draft, Reading
+from jack.config.tree import At
+from jack.config.urls import same_place
+
+
+def folders_apart(draft: Draft, reading: Reading) -> None:
+    """Stubs and finished files must not meet in one folder."""
+    watch, completed = draft.values.get("watch_path"), draft.values.get("completed_path")
+    if watch is None or completed is None:
+        return
+    inner, outer = _lexical(completed), _lexical(watch)
+    at = draft.at["completed_path"]
+    if inner == outer:
+        relation = "the same folder as watchPath"
+    elif outer in inner.parents:
+        relation = "inside watchPath"
+    elif inner in outer.parents:
+        relation = "around watchPath"
+    else:
+        return
+    reading.report(
+        at,
+        f"completedPath is {relation}: finished files and stubs would mix;"
+        " use two folders side by side",
+    )
+
+
+def _lexical(path: Path) -> PurePosixPath:
+    """Without `..` and doubled slashes. Links are not looked up: only the config is read."""
+    return PurePosixPath("/" + posixpath.normpath(path.as_posix()).lstrip("/"))
+
+
+def delays_in_order(draft: Draft, reading: Reading) -> None:
+    """The longest wait between two attempts cannot be shorter than the first."""
+    base = draft.values.get("retry_base_delay_seconds")
+    longest = draft.values.get("retry_max_delay_seconds")
+    if base is None or longest is None or base <= longest:
+        return
+    at = draft.at.get("retry_max_delay_seconds") or draft.at["retry_base_delay_seconds"]
+    base_ms, longest_ms = round(base * 1000), round(longest * 1000)
+    message = f"retryBaseDelayMs ({base_ms}) is larger than retryMaxDelayMs ({longest_ms})"
+    reading.report(at, message)
+
+
+def unique(
+    field: str, what: str, same: Callable[[Any], Hashable]
+) -> Callable[[list[Draft], Reading], None]:
+    """A check for a list: no two entries may have the `same` value in `field`; `what` names it."""
+
+    def check(drafts: list[Draft], reading: Reading) -> None:
+        first: dict[Hashable, At] = {}
+        for draft in drafts:
+            if field not in draft.values:
+                continue
+            value = same(draft.values[field])
+            if value in first:
+                line = first[value].line
+                reading.report(draft.at[field], f"{what} is already given on line {line}")
+            first.setdefault(value, draft.at[field])
+
+    return check
+
+
+def same_folder(path: Path) -> Hashable:
+    """Equal for two spellings of one folder."""
+    return _lexical(path)
+
+
+same_url: Callable[[str], Hashable] = same_place
+same_name: Callable[[str], Hashable] = str.casefold
+
+
+def shared_with_key(draft: Draft, reading: Reading) -> None:
+    """Without jack.apiKey there is no HTTP side, and what needs it would silently do nothing."""
+    jack = draft.values.get("jack")
+    if "jack" in draft.at and jack is None:
+        return
+    if jack is not None and "api_key" in jack.at:
+        return
+    if draft.values.get("library"):
+        reading.report(
+            draft.at["library"], "nothing of this library would be shared: set jack.apiKey as well"
+        )
+    if jack is not None and "internal_url" in jack.at:
+        reading.report(
+            jack.at["internal_url"], "nothing would answer at internalUrl: set jack.apiKey as well"
+        )

@@ -1,0 +1,155 @@
+"""Secrets: how they are written, where they come from, and how they stay out of every text."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from jack.config.blocks import Reading, unique_pairs
+from jack.config.tree import At, Entries, Node, Problem, Scalar, is_null
+
+MAX_SECRET_BYTES = 64 * 1024
+
+_PLACEHOLDERS = frozenset(
+    "change-me change_me changeme replace-me replace_me replaceme"
+    " your-api-key your_api_key yourapikey your-api-key-here".split()
+)
+"""What people leave standing from an example; anyone could guess it."""
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""RFC 9110 section 5.6.2."""
+_OWN_HEADERS = frozenset(
+    "x-api-key accept-encoding range if-range connection content-length transfer-encoding".split()
+)
+"""jack sends these itself, and its downloads are only right when nobody changes them."""
+
+
+class Secret:
+    """A text that shows itself only through `reveal`; `str`, `repr` and `format` give ***."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself, for a header or a comparison; never for a message."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+def secret(node: Node, reading: Reading) -> Secret:
+    """A plain string, `{env: NAME}` or `{file: /absolute/path}`, fit to be sent in a header."""
+    if isinstance(node, Scalar):
+        source, value = node, node.text
+    else:
+        source, value = _fetched(node, reading)
+    value = value.rstrip("\r\n")
+    problem = _value_problem(value)
+    if problem:
+        raise Problem(source.at, f"this secret {problem}")
+    return Secret(value)
+
+
+def headers(node: Node, reading: Reading) -> Mapping[str, Secret]:
+    """Extra request headers: name -> secret. Case makes no difference (RFC 9110 section 5.1)."""
+    if not isinstance(node, Entries):
+        raise Problem(node.at, "expected a block of `Name: value`")
+    values = {}
+    for name, value in unique_pairs(node, reading, fold=str.lower):
+        try:
+            _check_header_name(name)
+            if is_null(value):
+                raise Problem(value.at, f"the header {name.text} has no value")
+            values[name.text] = secret(value, reading)
+        except Problem as problem:
+            reading.problems.append(problem)
+    return MappingProxyType(values)
+
+
+def _check_header_name(name: Scalar) -> None:
+    if not _TOKEN.fullmatch(name.text):
+        # Not repeated: in `{X-Token:abc}` the missing space makes the secret a part of the name.
+        raise Problem(name.at, "this is no header name; is there a space after the colon?")
+    if name.text.lower() in _OWN_HEADERS:
+        raise Problem(name.at, f"jack sends the header {name.text} itself; remove it here")
+
+
+def _value_problem(value: str) -> str | None:
+    if not value.strip():
+        return "is empty"
+    if value.lower() in _PLACEHOLDERS:
+        return "is still the placeholder of an example; put the real one here"
+    if value != value.strip():
+        return "starts or ends with a space"
+    # Header bytes are Latin-1 (PEP 3333, http.client); a control character could end the header.
+    if not value.isprintable() or any(ord(character) > 255 for character in value):
+        return "holds a character that cannot be sent in a header"
+    return None
+
+
+def _fetched(node: Node, reading: Reading) -> tuple[Scalar, str]:
+    sources: dict[str, Callable[[Scalar, Reading], str]] = {"env": _from_env, "file": _from_file}
+    pairs = node.pairs if isinstance(node, Entries) else ()
+    if len(pairs) == 1:
+        name, value = pairs[0]
+        if name.text in sources and isinstance(value, Scalar) and not value.is_null:
+            return value, sources[name.text](value, reading)
+    raise Problem(node.at, "a secret is a text, {env: NAME} or {file: /absolute/path}")
+
+
+def _from_env(node: Scalar, reading: Reading) -> str:
+    if not _VARIABLE.fullmatch(node.text):
+        raise Problem(node.at, "env needs the name of an environment variable")
+    # A name in small letters may be the key itself, put here by mistake: it is not repeated.
+    what = node.text if node.text == node.text.upper() else "of this name"
+    value = reading.environ.get(node.text)
+    if value is None:
+        raise Problem(node.at, f"the environment variable {what} is not set")
+    if not value.strip():
+        raise Problem(node.at, f"the environment variable {what} is empty")
+    return value
+
+
+def _from_file(node: Scalar, reading: Reading) -> str:
+    if not node.text.startswith("/") or "\0" in node.text:
+        raise Problem(node.at, "file needs an absolute path, starting with /")
+    try:
+        content = _content(node.text, node.at)
+    except OSError as error:
+        raise Problem(node.at, f"the secret's file cannot be read: {error.strerror}") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Problem(node.at, "the secret's file does not hold text") from error
+
+
+def _content(path: str, at: At) -> bytes:
+    with open(path, "rb", opener=_open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise Problem(at, "the secret's file is no regular file")
+        content = file.read(MAX_SECRET_BYTES + 1)
+    if len(content) > MAX_SECRET_BYTES:
+        raise Problem(at, f"the secret's file is larger than {MAX_SECRET_BYTES} bytes")
+    return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """An opener that never waits; a FIFO that nobody writes to would block without O_NONBLOCK."""
+    return os.open(path, flags | os.O_NONBLOCK)

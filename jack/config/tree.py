@@ -1,0 +1,209 @@
+"""YAML text as a small tree in which every scalar is still text and everything knows its position.
+
+PyYAML would read `off`, `0755`, `22:30` and `1_000` as YAML 1.1 says, which surprises people. So
+only its composer is used; what a text means is left to the reader of each key (see `kinds`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import yaml
+
+MAX_NODES = 10_000
+"""Far beyond any real file; aliases count as often as they are used ("billion laughs")."""
+MAX_DEPTH = 20
+
+_ALLOWED_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq"))
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_TAG_MESSAGE = (
+    "a YAML tag (!...) is not allowed here; quote the text when it is meant to start with !"
+)
+_REPLACEMENTS = (
+    ("'\\t' that cannot start any token", "a tab cannot be used here; indent with spaces"),
+    ("cannot start any token", "text that starts with this character needs quotes"),
+    (
+        "mapping values are not allowed",
+        "this ':' is not expected: check the indentation, or quote the text",
+    ),
+    ("could not find expected ':'", "expected `key: value` here"),
+    (
+        "unknown escape character",
+        "in double quotes \\ has a meaning; use single quotes for such a text",
+    ),
+    ("unexpected end of stream", "the file ends inside a quoted text; a closing quote is missing"),
+    ("undefined tag handle", _TAG_MESSAGE),
+    ("but found another document", "a second document (---) starts here; only one is read"),
+    ("second occurrence", "this anchor (&...) is defined twice"),
+)
+"""PyYAML's words, and ours instead. Ours repeat nothing of the file: it may hold a key."""
+
+
+class At(NamedTuple):
+    """A position in the file, both counted from 1, the column in characters."""
+
+    line: int
+    column: int
+
+
+class Problem(Exception):
+    """One thing that is wrong, and where. `message` never holds a secret."""
+
+    def __init__(self, at: At, message: str) -> None:
+        super().__init__(message)
+        self.at = at
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A text. `plain` tells that it stands there without quotes."""
+
+    at: At
+    text: str
+    plain: bool
+
+    @property
+    def is_null(self) -> bool:
+        """Whether it says "not given"; a quoted "null" is a text like any other."""
+        return self.plain and self.text in _NULLS
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list."""
+
+    at: At
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Keys with values, in the order of the file; a key may still be there twice."""
+
+    at: At
+    pairs: tuple[tuple[Scalar, Node], ...]
+
+
+Node = Scalar | Items | Entries
+
+
+def parse(text: str) -> Node | None:
+    """The tree of the one document in `text`, None when there is none. Raises Problem."""
+    try:
+        root = _compose(text)
+    except yaml.reader.ReaderError as error:
+        raise _unreadable(text, error) from error
+    except yaml.MarkedYAMLError as error:
+        raise _translated(error) from error
+    return None if root is None else _Converter().convert(root, frozenset())
+
+
+def is_null(node: Node) -> bool:
+    """Whether the value says "not given"."""
+    return isinstance(node, Scalar) and node.is_null
+
+
+class _Composer(yaml.BaseLoader):
+    """BaseLoader resolves and constructs nothing; here it also stops early at absurd input."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._count = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        self._count += 1
+        self._depth += 1
+        if self._count > MAX_NODES or self._depth > MAX_DEPTH:
+            raise Problem(_at(event.start_mark), _TOO_MUCH)
+        if isinstance(event, yaml.AliasEvent) and event.anchor not in self.anchors:
+            raise Problem(_at(event.start_mark), _NO_ANCHOR)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+_TOO_MUCH = "this is more, or more deeply nested, than a configuration can be"
+_NO_ANCHOR = (
+    "no anchor has the name of this alias (*...); quote the text if it is meant to start with *"
+)
+
+
+def _compose(text: str) -> yaml.Node | None:
+    loader = _Composer(text)
+    try:
+        return loader.get_single_node()
+    except (ValueError, OverflowError) as error:
+        # chr() of an escape beyond Unicode, int() of an endless %YAML version.
+        raise Problem(_at(loader.get_mark()), "this escape stands for no character") from error
+    finally:
+        loader.dispose()
+
+
+class _Converter:
+    """PyYAML's nodes into ours; every use of an alias counts, so that nothing grows without end."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def convert(self, node: yaml.Node, inside: frozenset[int]) -> Node:
+        at = _at(node.start_mark)
+        self._count += 1
+        if id(node) in inside:
+            raise Problem(at, "this anchor (&...) contains an alias of itself")
+        if self._count > MAX_NODES:
+            raise Problem(at, "the aliases (*...) of this anchor expand to too much")
+        if node.tag not in _ALLOWED_TAGS:
+            raise Problem(at, _TAG_MESSAGE)
+        inside = inside | {id(node)}
+        if isinstance(node, yaml.SequenceNode):
+            return Items(at, tuple(self.convert(item, inside) for item in node.value))
+        if isinstance(node, yaml.MappingNode):
+            pairs = (
+                (self._key(key, inside), self.convert(value, inside)) for key, value in node.value
+            )
+            return Entries(at, tuple(pairs))
+        return _scalar(at, node)
+
+    def _key(self, node: yaml.Node, inside: frozenset[int]) -> Scalar:
+        key = self.convert(node, inside)
+        if not isinstance(key, Scalar):
+            raise Problem(key.at, "a key must be a plain word")
+        return key
+
+
+def _scalar(at: At, node: yaml.Node) -> Scalar:
+    text = str(node.value)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise Problem(at, "this text holds half a character (a lone surrogate)")
+    return Scalar(at, text, plain=getattr(node, "style", None) is None)
+
+
+class _Mark(Protocol):
+    """PyYAML's own positions, of its Python and its C reader alike."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+
+
+def _at(mark: _Mark | None) -> At:
+    return At(1, 1) if mark is None else At(mark.line + 1, mark.column + 1)
+
+
+def _unreadable(text: str, error: yaml.reader.ReaderError) -> Problem:
+    before = text[: error.position]
+    at = At(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+    code = ord(text[error.position])
+    return Problem(at, f"the control character U+{code:04X} is not allowed; is this a text file?")
+
+
+def _translated(error: yaml.MarkedYAMLError) -> Problem:
+    at = _at(error.problem_mark or error.context_mark)
+    problem = error.problem or error.context or "it cannot be read"
+    ours = next((text for part, text in _REPLACEMENTS if part in problem), None)
+    return Problem(at, ours or f"this is not valid YAML: {problem}")

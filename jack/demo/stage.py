@@ -1,0 +1,166 @@
+"""The two installations of the demo: folders, configs, a film, and the two jack processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO
+
+from jack.blackhole.stub import build_stub
+from jack.errors import UserError
+from jack.model import Release, Stub
+from jack.peers import protocol
+from jack.support.files import printable
+from jack.support.http import Wire, new_session, read_capped, send
+
+FILM = "Demo Film (2024) [WEBDL-1080p].mkv"
+START_SECONDS = 20.0
+MIB = 1024 * 1024
+
+
+class Stage:
+    """A temporary folder with a `friend` who shares one film and `you` who want it."""
+
+    def __init__(self, root: Path, film_bytes: int) -> None:
+        self.root = root
+        self.film_bytes = film_bytes
+        self.key = secrets.token_hex(16)
+        self.friend_port = _free_port()
+        self.watch = root / "you" / "watch"
+        self.completed = root / "you" / "completed"
+        self.state = root / "you" / "state"
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def build(self) -> str:
+        """Make the folders and the film; returns the film's sha256. Raises UserError without room for it."""
+        if shutil.disk_usage(self.root).free < 3 * self.film_bytes:
+            raise UserError(
+                f"the demo needs {3 * self.film_bytes // MIB} MiB in {self.root.parent};"
+                " set TMPDIR to a folder with more room"
+            )
+        shared = self.root / "friend" / "video" / "Demo Film (2024) {tmdb-1}"
+        for folder in (shared, self.root / "friend" / "state", self.watch, self.completed, self.state):
+            folder.mkdir(parents=True)
+        digest = hashlib.sha256()
+        with (shared / FILM).open("wb") as film:
+            for done in range(0, self.film_bytes, MIB):
+                block = os.urandom(min(MIB, self.film_bytes - done))
+                digest.update(block)
+                film.write(block)
+        return digest.hexdigest()
+
+    def start_friend(self) -> None:
+        """The friend's jack; returns when it answers."""
+        config = {
+            "jack": {
+                "internalUrl": f"http://127.0.0.1:{self.friend_port}",
+                "apiKey": self.key,
+                "statePath": str(self.root / "friend" / "state"),
+            },
+            "library": [{"folder": str(self.root / "friend" / "video")}],
+        }
+        self._start("friend", config)
+        patience = threading.Event()
+        end = time.monotonic() + START_SECONDS
+        while not _listens(self.friend_port):
+            if time.monotonic() > end:
+                raise UserError(f"the friend's jack did not start:\n{self.log_of('friend')}")
+            patience.wait(0.05)
+
+    def start_you(self, cable_port: int) -> subprocess.Popen[bytes]:
+        """Your jack, whose only friend is at the other end of the cable."""
+        config = {
+            "jack": {"statePath": str(self.state)},
+            "downloads": {
+                "watchPath": str(self.watch),
+                "completedPath": str(self.completed),
+                "retryBaseDelayMs": 500,
+                "checkpointBytes": 8 * MIB,
+                "minFreeBytes": 0,
+            },
+            "peers": [{"name": "friend", "url": _url(cable_port), "apiKey": self.key}],
+        }
+        return self._start("you", config)
+
+    def release(self) -> Release:
+        """What a search at the friend's jack finds."""
+        session = new_session({protocol.API_KEY_HEADER: self.key}, None, 1)
+        wire = Wire()
+        url = _url(self.friend_port) + protocol.search_path()
+        response = send(session, "GET", url, who="friend", wire=wire)
+        body = read_capped(response, MIB, who="friend", wire=wire)
+        session.close()
+        return protocol.search_from_json(protocol.capped_json(body))[0]
+
+    def drop_stub(self, release: Release, cable_port: int) -> Path:
+        """What Radarr does when you grab the release: write a small torrent into the blackhole folder."""
+        peer_id = protocol.connector_id(_url(cable_port))
+        path = self.watch / f"{release.title}.torrent"
+        path.write_bytes(build_stub(Stub(peer_id, release.id), release.title, release.size))
+        return path
+
+    def log_of(self, who: str) -> str:
+        return (self.root / f"{who}.log").read_text(errors="replace")
+
+    def stop(self) -> None:
+        """End both jacks as a service manager would."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(12)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _start(self, who: str, config: object) -> subprocess.Popen[bytes]:
+        path = self.root / f"{who}.yaml"
+        path.write_text(json.dumps(config))  # JSON is YAML
+        log: IO[bytes]
+        with (self.root / f"{who}.log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603  (our own interpreter and arguments)
+                [sys.executable, "-m", "jack", "run", "-c", str(path)],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": _python_path()},
+            )
+        self._processes.append(process)
+        return process
+
+    def __str__(self) -> str:
+        return printable(str(self.root))
+
+
+def _python_path() -> str:
+    """So that the demo of a checkout runs that checkout."""
+    here = str(Path(__file__).resolve().parent.parent.parent)
+    return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True

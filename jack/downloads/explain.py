@@ -1,0 +1,142 @@
+"""A download in words and as JSON: what it waits for, what is safe, what happens next and when. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from jack.model import Download, DownloadStatus, WaitReason
+from jack.support.files import printable
+
+S = DownloadStatus
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def why(download: Download, now: datetime) -> str:
+    """One sentence (or two) for a person, true for this row at `now`."""
+    if download.status is S.WAITING:
+        return _waiting(download, now)
+    return {
+        S.QUEUED: _queued,
+        S.DOWNLOADING: _downloading,
+        S.COMPLETED: _completed,
+        S.IMPORT_QUEUED: _import_queued,
+        S.IMPORTED: _imported,
+        S.FAILED: _failed,
+        S.CANCELLED: _cancelled,
+    }[download.status](download, now)
+
+
+def record(download: Download, now: datetime) -> dict[str, Any]:
+    """The JSON object of `jack status --json` and `GET /downloads` (interface, section 5)."""
+    return {
+        "id": download.id,
+        "status": download.status.value,
+        "torrentFilename": printable(download.torrent_filename),
+        "peerId": download.peer_id,
+        "peerName": download.peer_name,
+        "itemId": download.item_id,
+        "filename": download.filename,
+        "destPath": printable(str(download.dest_path)),
+        "partPath": printable(str(download.part_path)),
+        "releaseSize": download.release_size,
+        "expectedBytes": download.expected_bytes,
+        "expectedBytesSource": download.expected_bytes_source,
+        "expectedBytesMismatch": download.expected_bytes_mismatch,
+        "downloadedBytes": download.downloaded_bytes,
+        "attempts": download.attempts,
+        "nextAttemptAt": _iso(download.next_attempt_at),
+        "error": download.error,
+        "startedAt": _iso(download.started_at),
+        "updatedAt": _iso(download.updated_at),
+        "completedAt": _iso(download.completed_at),
+        "why": why(download, now),
+    }
+
+
+def size_text(size: float) -> str:
+    """Bytes as people read them, in binary units."""
+    for unit in _UNITS[:-1]:
+        if abs(size) < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} {_UNITS[-1]}"
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _safe(download: Download) -> str:
+    total = download.expected_bytes or download.release_size
+    done = size_text(download.downloaded_bytes)
+    return f"{done} of {size_text(total)} are safe on disk" if total else f"{done} are safe on disk"
+
+
+def _when(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "by itself as soon as that changes"
+    seconds = (moment - now).total_seconds()
+    if seconds <= 1:
+        return "in a moment"
+    if seconds < 120:
+        return f"in {seconds:.0f} s"
+    return f"in {seconds / 60:.0f} min ({_iso(moment)})" if seconds < 7200 else f"at {_iso(moment)}"
+
+
+def _reason(download: Download) -> str:
+    return (download.error or "an earlier attempt ended").rstrip(".")
+
+
+def _queued(download: Download, now: datetime) -> str:
+    note = f" Note: {_reason(download)}." if download.error else ""
+    return f"Waiting for a free transfer slot; {_safe(download)}. It starts by itself while jack runs.{note}"
+
+
+def _downloading(download: Download, now: datetime) -> str:
+    note = f" Note: {_reason(download)}." if download.error else ""
+    return f"Downloading from {download.peer_name}, attempt {download.attempts}; {_safe(download)}.{note}"
+
+
+def _waiting(download: Download, now: datetime) -> str:
+    if download.wait_reason is WaitReason.BLOCKED:
+        return f"Waiting for download {download.blocked_by}, which writes the same file; then it goes on."
+    if download.wait_reason is WaitReason.UNKNOWN_PEER:
+        return f"{_reason(download)}; {_safe(download)}."
+    return (
+        f"{_reason(download)}; {_safe(download)}; goes on {_when(download.next_attempt_at, now)}."
+    )
+
+
+def _completed(download: Download, now: datetime) -> str:
+    where = printable(str(download.dest_path))
+    if download.error is None:
+        return f"Complete at {where}; Radarr or Sonarr is being told."
+    if download.next_attempt_at is None:
+        return f"Complete at {where}; {_reason(download)}."
+    return (
+        f"Complete at {where}, but {_reason(download)}; asked again"
+        f" {_when(download.next_attempt_at, now)}."
+    )
+
+
+def _import_queued(download: Download, now: datetime) -> str:
+    return (
+        f"Complete; the import of {download.filename} was queued. If it does not appear in the library, look at"
+        " Activity in Radarr or Sonarr."
+    )
+
+
+def _imported(download: Download, now: datetime) -> str:
+    return "Imported: Radarr or Sonarr has moved the file into its library."
+
+
+def _failed(download: Download, now: datetime) -> str:
+    return (
+        f"Failed: {_reason(download)}; {_safe(download)}. `jack retry {download.id}`, or dropping the stub again,"
+        " goes on from there."
+    )
+
+
+def _cancelled(download: Download, now: datetime) -> str:
+    return f"Cancelled: {_reason(download)}. `jack retry {download.id}` starts it again."

@@ -1,0 +1,138 @@
+"""Downloads whose peer is left alone or not yet proven: one probe goes ahead, in the peer's lane, for all of them.
+
+So a friend who is down costs one request per look, never a transfer slot.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from jack.downloads.agenda import Agenda
+from jack.downloads.friends import Friends
+from jack.downloads.lanes import Lanes
+from jack.downloads.retry import RetryPolicy
+from jack.errors import Interrupted, JackError, PeerRefused
+from jack.model import Download, WaitReason
+from jack.store.database import Database
+from jack.store.downloads import Downloads
+from jack.support.clock import Clock
+from jack.support.http import Wire
+
+log = logging.getLogger(__name__)
+
+
+class HeldDownloads:
+    """Ids held back per peer. `go_on` gives one its next step; `give_up` fails one for good."""
+
+    def __init__(
+        self,
+        database: Database,
+        downloads: Downloads,
+        friends: Friends,
+        lanes: Lanes,
+        agenda: Agenda,
+        policy: RetryPolicy,
+        clock: Clock,
+        go_on: Callable[[int], None],
+        give_up: Callable[[Download, str], None],
+    ) -> None:
+        self._database = database
+        self._downloads = downloads
+        self._friends = friends
+        self._lanes = lanes
+        self._agenda = agenda
+        self._policy = policy
+        self._clock = clock
+        self._go_on = go_on
+        self._give_up = give_up
+        self._lock = threading.Lock()
+        self._held: dict[str, set[int]] = {}
+        self._probes: dict[str, Wire] = {}
+        self._stopping = False
+
+    def hold(self, download: Download) -> None:
+        """Keep the download until its peer answers; the first one held sends the probe."""
+        with self._lock:
+            self._held.setdefault(download.peer_id, set()).add(download.id)
+        pause = self._friends.gate.closed_seconds(download.peer_id)
+        if pause > 0:
+            self._look_later(download.peer_id, pause)
+        else:
+            self._probe(download.peer_id)
+
+    def let_go(self, download: Download) -> None:
+        """The download has settled some other way."""
+        with self._lock:
+            self._held.get(download.peer_id, set()).discard(download.id)
+
+    def note_failure(self, peer_id: str, error: JackError) -> None:
+        """Say in all rows of the peer why they wait; after a long time without an answer they fail."""
+        seconds = self._friends.gate.failing_seconds(peer_id)
+        if seconds >= self._policy.unreachable_patience_seconds and not isinstance(
+            error, PeerRefused
+        ):
+            for download_id in self._take(peer_id):
+                download = self._downloads.get(download_id)
+                if download is not None:
+                    self._give_up(download, f"{error}; it has been like that for {seconds:.0f} s")
+            return
+        refused = isinstance(error, PeerRefused)
+        until = self._clock.now() + timedelta(seconds=self._friends.gate.closed_seconds(peer_id))
+        reason = WaitReason.REFUSED if refused else WaitReason.UNREACHABLE
+        self._downloads.hold_peer(peer_id, reason, str(error), until)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopping = True
+            probes = list(self._probes.values())
+        for wire in probes:
+            wire.abort(Interrupted("jack is stopping"))
+
+    def _take(self, peer_id: str) -> list[int]:
+        with self._lock:
+            return sorted(self._held.pop(peer_id, set()))
+
+    def _look_later(self, peer_id: str, seconds: float) -> None:
+        self._agenda.after(seconds, ("peer", peer_id), lambda: self._look(peer_id))
+
+    def _look(self, peer_id: str) -> None:
+        """The peer may be asked again: its downloads go on, or one probe goes ahead of them."""
+        pause = self._friends.gate.closed_seconds(peer_id)
+        if pause > 0:
+            self._look_later(peer_id, pause)
+        elif self._friends.gate.is_proven(peer_id):
+            for download_id in self._take(peer_id):
+                self._go_on(download_id)
+        else:
+            self._probe(peer_id)
+
+    def _probe(self, peer_id: str) -> None:
+        with self._lock:
+            if peer_id in self._probes or self._stopping or not self._held.get(peer_id):
+                return
+            self._probes[peer_id] = wire = Wire()
+        self._lanes.submit(peer_id, lambda: self._run_probe(peer_id, wire), first=True)
+
+    def _run_probe(self, peer_id: str, wire: Wire) -> None:
+        """In the peer's lane: is anybody there?"""
+        client = self._friends.client(peer_id)
+        try:
+            if client is not None:
+                client.probe(wire)
+                self._friends.note_answer(peer_id)
+        except Interrupted:
+            return
+        except JackError as error:
+            if self._friends.note_error(peer_id, error) is None:
+                self._friends.note_answer(peer_id)  # nonsense, but an answer: the files will tell
+            else:
+                with self._database.connection():
+                    self.note_failure(peer_id, error)
+        finally:
+            with self._lock:
+                self._probes.pop(peer_id, None)
+        with self._database.connection():
+            self._look(peer_id)

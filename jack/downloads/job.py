@@ -1,0 +1,248 @@
+"""One download in one pool thread: the retry loop around single attempts."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from jack.downloads.friends import Friends
+from jack.downloads.retry import GiveUp, Jitter, RetryPolicy, Trial, Wait, judge
+from jack.downloads.row_ledger import RowLedger
+from jack.downloads.slots import Slots
+from jack.errors import Interrupted, JackError, PermanentError, StorageError
+from jack.model import Download, WaitReason
+from jack.peers.client import PeerClient
+from jack.store.database import Database
+from jack.store.downloads import Downloads
+from jack.support.http import Wire
+from jack.transfer.engine import Engine, Progress, TransferState
+
+log = logging.getLogger(__name__)
+
+SHORT_WAIT_SECONDS = 5.0
+"""A longer wait gives the slot back."""
+NEVER_IN_A_SLOT = frozenset({WaitReason.SPACE, WaitReason.UNREACHABLE, WaitReason.REFUSED})
+"""What ends by a look from outside: a statvfs, or a probe of the peer."""
+DATABASE_RETRY_SECONDS = 30.0
+
+
+class Desk(Protocol):
+    """Where a job reports what became of its download; every report is recorded when the call returns."""
+
+    def may_start(self, download: Download) -> bool:
+        """False when the download was put aside instead (its peer is left alone right now)."""
+
+    def adopt(self, download: Download) -> bool:
+        """True when another download has already delivered this very file."""
+
+    def completed(self, download: Download, size: int) -> None: ...
+
+    def failed(self, download: Download, sentence: str) -> None: ...
+
+    def postponed(self, download: Download, wait: Wait, error: JackError) -> None: ...
+
+    def interrupted(self, download_id: int) -> None:
+        """The run was told to stop; its last attempt, if one was under way, is recorded."""
+
+    def later(self, download_id: int, seconds: float) -> None:
+        """Put the download back to work in `seconds`."""
+
+
+class Run:
+    """The handle by which others reach a running download."""
+
+    def __init__(self) -> None:
+        self.nudge = threading.Event()
+        """Set when the rest between two attempts must end early."""
+        self._lock = threading.Lock()
+        self._wires: list[Wire] = []
+        self._stopped: Interrupted | None = None
+
+    def new_wire(self) -> Wire:
+        """A wire for one more exchange of this run; already aborted when the run was stopped."""
+        wire = Wire()
+        with self._lock:
+            self._wires = [
+                *self._wires[-1:],
+                wire,
+            ]  # a transfer and one look at the metadata beside it
+            if self._stopped is not None:
+                wire.abort(self._stopped)
+        return wire
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped is not None
+
+    def stop(self, reason: str) -> None:
+        """End the attempt or the rest between two attempts. What was received is recorded first."""
+        with self._lock:
+            self._stopped = Interrupted(reason)
+            for wire in self._wires:
+                wire.abort(self._stopped)
+        self.nudge.set()
+
+
+class Job:
+    """Runs downloads; one instance serves all threads of the pool."""
+
+    def __init__(
+        self,
+        database: Database,
+        downloads: Downloads,
+        engine: Engine,
+        friends: Friends,
+        policy: RetryPolicy,
+        jitter: Jitter,
+        pause: Callable[[threading.Event, float], bool] = threading.Event.wait,
+    ) -> None:
+        self._database = database
+        self._downloads = downloads
+        self._engine = engine
+        self._friends = friends
+        self._policy = policy
+        self._jitter = jitter
+        self._pause = pause
+        self._lock = threading.Lock()
+        self._runs: dict[int, Run] = {}
+        self._stopping = False
+
+    def run(self, download_id: int, desk: Desk, slots: Slots) -> None:
+        """The whole stay in a slot: attempts and short waits, until the download settles or must wait long."""
+        run = Run()
+        with self._lock:
+            self._runs[download_id] = run
+            if self._stopping:
+                run.stop("jack is stopping")
+        try:
+            with self._database.connection():
+                try:
+                    self._loop(download_id, run, desk, slots)
+                finally:
+                    with self._lock:
+                        self._runs.pop(download_id, None)
+                    if run.is_stopped:
+                        desk.interrupted(download_id)
+        except StorageError as error:
+            log.error("download %d: %s; next try in 30 s", download_id, error)
+            desk.later(download_id, DATABASE_RETRY_SECONDS)
+
+    def stop(self, download_id: int, reason: str) -> bool:
+        """Reach into the running download, if it runs."""
+        with self._lock:
+            run = self._runs.get(download_id)
+        if run is not None:
+            run.stop(reason)
+        return run is not None
+
+    def stop_all(self) -> None:
+        with self._lock:
+            self._stopping = True
+            runs = list(self._runs.values())
+        for run in runs:
+            run.stop("jack is stopping")
+
+    def _loop(self, download_id: int, run: Run, desk: Desk, slots: Slots) -> None:
+        while True:
+            download = self._downloads.get(download_id)
+            if download is None or not desk.may_start(download):
+                return
+            wait = self._one_attempt(download, run, desk)
+            if wait is None:
+                return
+            if wait.delay_seconds > SHORT_WAIT_SECONDS or wait.reason in NEVER_IN_A_SLOT:
+                desk.later(download_id, wait.delay_seconds)
+                return
+            if not self._rest(download_id, wait.delay_seconds, run, desk, slots):
+                return
+
+    def _rest(self, download_id: int, seconds: float, run: Run, desk: Desk, slots: Slots) -> bool:
+        """Sleep in the slot while nobody else wants it; True when the next attempt is due here."""
+        if slots.rest(download_id, run.nudge.set):
+            woken = self._pause(run.nudge, seconds)
+            slots.end_rest(download_id)
+            if not woken:
+                return True
+        if not run.is_stopped:
+            desk.later(download_id, seconds)
+        return False
+
+    def _one_attempt(self, before: Download, run: Run, desk: Desk) -> Wait | None:
+        """None when the download has settled or was put aside."""
+        if desk.adopt(before):
+            return None
+        client = self._friends.client(before.peer_id)
+        download = self._downloads.begin_attempt(before.id)
+        if download is None or client is None:
+            return None
+        progress = Progress()
+        try:
+            size = self._transfer(download, client, run, progress)
+        except Interrupted:
+            return None
+        except JackError as error:
+            return self._failed_attempt(before, download, progress, error, desk)
+        except Exception as error:  # a bug: the traceback for us, a sentence for the user
+            log.exception("download %d (%s) hit a bug", download.id, download.filename)
+            desk.failed(download, f"an error in jack itself ({type(error).__name__}); see the log")
+            return None
+        self._friends.note_answer(download.peer_id)
+        desk.completed(download, size)
+        return None
+
+    def _transfer(
+        self, download: Download, client: PeerClient, run: Run, progress: Progress
+    ) -> int:
+        item_id = download.item_id
+        ledger = RowLedger(
+            self._downloads, download.id, lambda: client.get_release(item_id, run.new_wire()).size
+        )
+        state = TransferState(
+            who=client.peer.name,
+            dest=download.dest_path,
+            part=download.part_path,
+            offset=download.downloaded_bytes,
+            expected=download.expected_bytes,
+            release_size=download.release_size,
+            validator=download.validator,
+            use_if_range=self._friends.honours_if_range(download.peer_id),
+        )
+        try:
+            return self._engine.run(
+                state,
+                ledger,
+                lambda headers, w: client.open_file(item_id, headers, w),
+                run.new_wire(),
+                progress,
+            ).size
+        finally:
+            if progress.if_range_ignored:
+                self._friends.note_if_range_ignored(download.peer_id)
+
+    def _failed_attempt(
+        self,
+        before: Download,
+        download: Download,
+        progress: Progress,
+        error: JackError,
+        desk: Desk,
+    ) -> Wait | None:
+        got_further = not progress.restarted and progress.end_offset > progress.start_offset
+        pause = None
+        if not isinstance(error, (StorageError, PermanentError)):
+            pause = self._friends.note_error(download.peer_id, error)
+        trial = Trial(
+            brought_bytes=got_further or progress.end_offset > before.best_bytes,
+            fruitless=before.fruitless_attempts,
+            was_protocol_error=before.wait_reason is WaitReason.PROTOCOL,
+            peer_pause_seconds=pause,
+            unreachable_seconds=self._friends.gate.failing_seconds(download.peer_id),
+        )
+        verdict = judge(self._policy, trial, error, self._jitter)
+        if isinstance(verdict, GiveUp):
+            desk.failed(download, verdict.sentence)
+            return None
+        desk.postponed(download, verdict, error)
+        return verdict

@@ -1,0 +1,51 @@
+"""What a transfer records, written into its row: the bridge between the disk's truth and the database's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jack.errors import Interrupted, JackError
+from jack.model import Validator
+from jack.store.downloads import Downloads
+
+ReadReleaseSize = Callable[[], int]
+"""Ask the peer for the metadata once more; bytes."""
+
+
+class RowLedger:
+    """Every call is one committed transaction when it returns. Raises StorageError when it is not, and
+    Interrupted when the row is no longer to be worked on."""
+
+    def __init__(
+        self, downloads: Downloads, download_id: int, read_release_size: ReadReleaseSize
+    ) -> None:
+        self._downloads = downloads
+        self._id = download_id
+        self._read_release_size = read_release_size
+
+    def restart(self, reason: str, validator: Validator) -> None:
+        self._must(self._downloads.restart(self._id, reason, validator))
+
+    def expect(self, size: int, source: str, mismatch: bool) -> None:
+        self._must(self._downloads.expect(self._id, size, source, mismatch))
+
+    def identify(self, validator: Validator) -> None:
+        self._must(self._downloads.identify(self._id, validator))
+
+    def checkpoint(self, offset: int) -> None:
+        self._must(self._downloads.checkpoint(self._id, offset))
+
+    def reread_release_size(self) -> int | None:
+        """None when the metadata cannot be had; the transfer then trusts what it was told itself."""
+        try:
+            size = self._read_release_size()
+        except Interrupted:
+            raise
+        except JackError:
+            return None
+        self._must(self._downloads.set_release_size(self._id, size))
+        return size
+
+    def _must(self, changed: bool) -> None:
+        if not changed:
+            raise Interrupted(f"download {self._id} is not to be worked on any more")

@@ -1,0 +1,329 @@
+"""The rules of a download's life: who starts when, who waits for what, what happens at the end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from jack.downloads.agenda import Agenda
+from jack.downloads.claims import Claims
+from jack.downloads.explain import size_text
+from jack.downloads.friends import Friends
+from jack.downloads.handover import HandoverDesk
+from jack.downloads.held import HeldDownloads
+from jack.downloads.job import DATABASE_RETRY_SECONDS, Job
+from jack.downloads.lanes import Lanes
+from jack.downloads.retry import SPACE_LOOK_SECONDS, RetryPolicy, Wait
+from jack.downloads.settling import Settling
+from jack.downloads.slots import Slots
+from jack.downloads.wishes import CANCELLED_BY_USER, FINISHED
+from jack.errors import JackError, PeerRefused, PeerUnreachable, StorageError
+from jack.model import Download, DownloadStatus, WaitReason
+from jack.store.database import Database
+from jack.store.downloads import Downloads
+from jack.support.clock import Clock
+from jack.support.files import printable
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the service works with; the composition root puts them together."""
+
+    database: Database
+    downloads: Downloads
+    claims: Claims
+    friends: Friends
+    agenda: Agenda
+    lanes: Lanes
+    job: Job
+    settling: Settling
+    handover: HandoverDesk
+    policy: RetryPolicy
+    clock: Clock
+    slots: int
+    has_space: Callable[[Path, int], bool]
+    forget_stub: Callable[[str], None]
+
+
+class DownloadService:
+    """The desk that jobs report to, and the place where every download is started, held or ended."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._p = parts
+        self._slots = Slots(parts.slots, lambda id_: parts.job.run(id_, self, self._slots))
+        self._held = HeldDownloads(
+            parts.database,
+            parts.downloads,
+            parts.friends,
+            parts.lanes,
+            parts.agenda,
+            parts.policy,
+            parts.clock,
+            go_on=self._dispatch_id,
+            give_up=self.failed,
+        )
+        self._lock = threading.Lock()
+        self._cancelling: set[int] = set()
+        self._stopping = False
+
+    # -- starting --------------------------------------------------------------------------------
+
+    def dispatch(self, download: Download) -> None:
+        """Give a download its next step: a slot, a probe of its peer, or a wait that says why."""
+        if not self.may_start(download):
+            return
+        if not self._p.friends.gate.is_proven(download.peer_id):
+            self._held.hold(download)
+        elif download.wait_reason is WaitReason.SPACE and not self._fits(download):
+            self.later(download.id, SPACE_LOOK_SECONDS)
+        else:
+            self._slots.submit(download.peer_id, download.id)
+
+    def may_start(self, download: Download) -> bool:
+        """False when the peer is unknown or left alone right now; the row then says so."""
+        if self._stopping or not download.is_live or download.blocked_by is not None:
+            return False
+        if self._p.friends.client(download.peer_id) is None:
+            self._wait_for_unknown_peer(download)
+            return False
+        pause = self._p.friends.gate.closed_seconds(download.peer_id)
+        if pause <= 0:
+            return True
+        self._p.downloads.wait(
+            download.id,
+            WaitReason.COOLDOWN,
+            self._p.friends.gate.sentence(download.peer_id),
+            self._p.clock.now() + timedelta(seconds=pause),
+            download.fruitless_attempts,
+        )
+        self._held.hold(download)
+        return False
+
+    def later(self, download_id: int, seconds: float) -> None:
+        """Give the download its next step in `seconds`; 0 is soon, in the agenda's thread."""
+        self._p.agenda.after(seconds, ("row", download_id), lambda: self._dispatch_id(download_id))
+
+    def stay_behind(self, download: Download, owner: int) -> None:
+        """The download was recorded as waiting for `owner`, which may have settled meanwhile."""
+        if self._p.claims.owner(download.dest_path) != owner:
+            self._unblock(download)
+
+    def _dispatch_id(self, download_id: int) -> None:
+        try:
+            download = self._p.downloads.get(download_id)
+            if download is not None:
+                self.dispatch(download)
+        except StorageError as error:
+            log.error("download %d: %s; looked at again in 30 s", download_id, error)
+            self.later(download_id, DATABASE_RETRY_SECONDS)
+
+    def _fits(self, download: Download) -> bool:
+        size = download.expected_bytes or download.release_size
+        return self._p.has_space(download.dest_path.parent, size - download.downloaded_bytes)
+
+    def _wait_for_unknown_peer(self, download: Download) -> None:
+        self._p.downloads.wait(
+            download.id,
+            WaitReason.UNKNOWN_PEER,
+            f"the friend {download.peer_name} ({download.peer_id}) is not in the config any more:"
+            " add the peer again, or cancel this download",
+            None,
+            download.fruitless_attempts,
+        )
+
+    # -- what jobs report ------------------------------------------------------------------------
+
+    def adopt(self, download: Download) -> bool:
+        """Whether an earlier download of the same file from the same peer delivered it already: a file with
+        several episodes is offered once per episode, and a slow grab is grabbed twice."""
+        before = self._p.downloads.latest_for_destination(download.dest_path, download.id)
+        if before is None or before.status not in FINISHED:
+            return False
+        same = (before.peer_id, before.downloaded_bytes) == (
+            download.peer_id,
+            download.expected_bytes or download.release_size,
+        )
+        waited_for_it = (
+            before.completed_at is not None and before.completed_at >= download.started_at
+        )
+        if not same or not (
+            waited_for_it or _is_file_of(download.dest_path, before.downloaded_bytes)
+        ):
+            return False
+        log.info(
+            "download %d (%s): download %d has already brought this file",
+            download.id,
+            download.filename,
+            before.id,
+        )
+        self.completed(download, before.downloaded_bytes)
+        return True
+
+    def completed(self, download: Download, size: int) -> None:
+        """The file stands, durably: record it, then the stub goes, then *arr is told."""
+        if not self._p.downloads.complete(download.id, size):
+            return
+        log.info(
+            "download %d (%s): complete, %s at %s",
+            download.id,
+            download.filename,
+            size_text(size),
+            printable(str(download.dest_path)),
+        )
+        self._after_completion(download)
+
+    def _after_completion(self, download: Download) -> None:
+        """Every step may be repeated, so a database that does not answer only delays them."""
+        try:
+            self._p.settling.remove_stub(download)
+            self._settled(download)
+            self._p.handover.begin(download)
+        except StorageError as error:
+            log.error("download %d: %s; goes on in 30 s", download.id, error)
+            self._p.agenda.after(
+                DATABASE_RETRY_SECONDS,
+                ("after", download.id),
+                lambda: self._after_completion(download),
+            )
+
+    def failed(self, download: Download, sentence: str) -> None:
+        """For good: the row says why, the `.part` stays, the stub is parked."""
+        if not self._p.downloads.fail(download.id, sentence):
+            return
+        now = self._p.downloads.get(download.id) or download
+        log.error(
+            "download %d (%s) from %s failed: %s; %s are kept, `jack retry %d` goes on from there",
+            download.id,
+            download.filename,
+            download.peer_name,
+            sentence,
+            size_text(now.downloaded_bytes),
+            download.id,
+        )
+        self._p.settling.park_stub(download)
+        self._settled(download)
+
+    def postponed(self, download: Download, wait: Wait, error: JackError) -> None:
+        if not wait.counts:
+            self._p.downloads.uncount_attempt(download.id)
+        due = self._p.clock.now() + timedelta(seconds=wait.delay_seconds)
+        self._p.downloads.wait(
+            download.id,
+            wait.reason,
+            str(error),
+            None if wait.reason is WaitReason.SPACE else due,
+            wait.fruitless,
+        )
+        if isinstance(error, (PeerUnreachable, PeerRefused)):
+            self._held.note_failure(download.peer_id, error)
+            return  # the peer's own line in the log has said it
+        log.warning(
+            "download %d (%s) from %s: %s; attempt %d, next in %.1f s",
+            download.id,
+            download.filename,
+            download.peer_name,
+            error,
+            download.attempts,
+            wait.delay_seconds,
+        )
+
+    def interrupted(self, download_id: int) -> None:
+        with self._lock:
+            cancelled = download_id in self._cancelling
+            self._cancelling.discard(download_id)
+        if cancelled:
+            self._cancel_now(download_id)
+        else:
+            self._p.downloads.requeue(download_id)
+
+    # -- what users wish -------------------------------------------------------------------------
+
+    def grant_wishes(self) -> None:
+        """What `jack retry` and `jack cancel` have asked for since the last look."""
+        for download_id, wish in self._p.downloads.wishes():
+            if wish == "cancel":
+                self._cancel(download_id)
+            else:
+                self._retry(download_id)
+
+    def _cancel(self, download_id: int) -> None:
+        self._slots.withdraw(download_id)
+        self._p.agenda.cancel(("row", download_id))
+        with self._lock:
+            self._cancelling.add(download_id)
+        if not self._p.job.stop(download_id, "cancelled"):
+            with self._lock:
+                self._cancelling.discard(download_id)
+            self._cancel_now(download_id)
+
+    def _cancel_now(self, download_id: int) -> None:
+        download = self._p.downloads.get(download_id)
+        if download is not None and self._p.settling.cancel(download, CANCELLED_BY_USER):
+            log.info("download %d (%s): cancelled", download.id, download.filename)
+            self._settled(download)
+        self._p.downloads.wish_granted(download_id)
+
+    def _retry(self, download_id: int) -> None:
+        download = self._p.downloads.get(download_id)
+        self._p.downloads.wish_granted(download_id)
+        if download is None:
+            return
+        if download.status is DownloadStatus.COMPLETED:
+            self._p.handover.begin(download)
+            return
+        if self._p.claims.claim_destination(download.dest_path, download.id) != download.id:
+            return
+        self.claim(download)
+        if self._p.downloads.revive(download.id):
+            log.info("download %d (%s): tried again now", download.id, download.filename)
+            self._p.friends.gate.open_now(download.peer_id)
+            self._dispatch_id(download.id)
+
+    # -- at the end ------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Take no new work and end what runs; every byte received is recorded before a job returns."""
+        self._stopping = True
+        self._slots.close()
+        self._held.stop()
+        self._p.job.stop_all()
+
+    def join(self, seconds: float) -> bool:
+        """After `stop`: False when a transfer has not ended in time."""
+        return self._slots.join(seconds)
+
+    def claim(self, download: Download) -> None:
+        """The download owns its destination and its stub until it settles."""
+        self._p.claims.claim_destination(download.dest_path, download.id)
+        self._p.claims.claim_stub((download.torrent_filename, download.stub), download.id)
+
+    def _settled(self, download: Download) -> None:
+        """Give back what the download owned; the next one for the same file may go on."""
+        self._p.claims.release(
+            download.dest_path, (download.torrent_filename, download.stub), download.id
+        )
+        self._p.agenda.cancel(("row", download.id))
+        self._held.let_go(download)
+        followers = self._p.downloads.blocked_by(download.id)
+        for follower in followers[1:]:
+            self._p.downloads.put_behind(follower.id, followers[0].id)
+        if followers:
+            self._unblock(followers[0])
+        self._p.forget_stub(download.torrent_filename)
+
+    def _unblock(self, download: Download) -> None:
+        owner = self._p.claims.claim_destination(download.dest_path, download.id)
+        if owner != download.id:
+            self._p.downloads.put_behind(download.id, owner)
+        elif self._p.downloads.unblock(download.id):
+            self._dispatch_id(download.id)
+
+
+def _is_file_of(path: Path, size: int) -> bool:
+    return path.is_file() and not path.is_symlink() and path.stat().st_size == size

@@ -1,0 +1,67 @@
+"""What the end of a download does to the files around it: its stub, and after a cancel its `.part`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import stat
+from pathlib import Path
+
+from jack.blackhole.disposal import park_failed_stub, remove_stub
+from jack.model import Download
+from jack.store.downloads import Downloads
+from jack.support.files import fsync_directory
+
+log = logging.getLogger(__name__)
+
+FAILED_FOLDER = "failed"
+
+
+class Settling:
+    """Moves and removes files for rows that have settled. Without a watch folder (no `downloads` block) the
+    stubs are not touched."""
+
+    def __init__(self, downloads: Downloads, watch_path: Path | None) -> None:
+        self._downloads = downloads
+        self._watch_path = watch_path
+
+    def remove_stub(self, download: Download) -> None:
+        """The download is complete and recorded: its stub goes, also a copy parked by an earlier failure."""
+        if self._watch_path is None:
+            return
+        parked = self._watch_path / FAILED_FOLDER / download.torrent_filename
+        if os.path.lexists(parked):
+            remove_stub(parked, download.stub)
+        if remove_stub(self._watch_path / download.torrent_filename, download.stub):
+            self._downloads.stub_gone(download.id)
+
+    def park_stub(self, download: Download) -> None:
+        """Failed or cancelled: the stub moves to `failed/`, from where it can be dropped again."""
+        if self._watch_path is None:
+            return
+        path = self._watch_path / download.torrent_filename
+        if park_failed_stub(path, download.stub) is not None or not os.path.lexists(path):
+            self._downloads.stub_gone(download.id)
+
+    def remove_part(self, download: Download) -> bool:
+        """Remove the `.part` of a cancelled download when it is this download's own."""
+        newest = self._downloads.latest_for_destination(download.dest_path)
+        if newest is None or newest.id != download.id:
+            return False
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(download.part_path).st_mode):
+                return False
+            os.unlink(download.part_path)
+            fsync_directory(download.part_path.parent)
+            return True
+        return False
+
+    def cancel(self, download: Download, sentence: str) -> bool:
+        """Row `cancelled`, `.part` removed, stub parked. False when the row was not in a state to cancel."""
+        if not self._downloads.cancel(download.id, sentence):
+            return False
+        self.remove_part(download)
+        self._downloads.forget_part(download.id, sentence)
+        self.park_stub(download)
+        return True

@@ -1,0 +1,54 @@
+"""`jack retry` and `jack cancel`: on a running daemon through its service, otherwise on the rows themselves."""
+
+from __future__ import annotations
+
+from jack.downloads.settling import Settling
+from jack.model import Download, DownloadStatus
+from jack.store.downloads import Downloads
+
+CANCELLED_BY_USER = "cancelled by the user"
+FINISHED = frozenset(
+    {DownloadStatus.COMPLETED, DownloadStatus.IMPORT_QUEUED, DownloadStatus.IMPORTED}
+)
+
+
+def objection_to_retry(download: Download, downloads: Downloads) -> str | None:
+    """Why this download cannot be retried, as a sentence; None when it can."""
+    if download.status in {DownloadStatus.IMPORT_QUEUED, DownloadStatus.IMPORTED}:
+        return f"download {download.id} is complete already: {download.dest_path}"
+    if download.status is DownloadStatus.DOWNLOADING:
+        return f"download {download.id} is running already"
+    for other in downloads.live():
+        if other.id != download.id and other.dest_path == download.dest_path:
+            return f"download {other.id} is writing the same file; cancel that one first"
+    return None
+
+
+def objection_to_cancel(download: Download) -> str | None:
+    """Why this download cannot be cancelled, as a sentence; None when it can."""
+    if download.status in FINISHED:
+        return f"download {download.id} is complete already: {download.dest_path}"
+    if download.status is DownloadStatus.CANCELLED:
+        return f"download {download.id} is cancelled already"
+    return None
+
+
+def retry_offline(download: Download, downloads: Downloads) -> None:
+    """No daemon runs: the row goes back to the queue for the next start."""
+    if download.status is not DownloadStatus.COMPLETED:
+        downloads.revive(download.id)
+
+
+def cancel_offline(download: Download, settling: Settling) -> None:
+    """No daemon runs: row, `.part` and stub are settled here."""
+    settling.cancel(download, CANCELLED_BY_USER)
+
+
+__all__ = [
+    "CANCELLED_BY_USER",
+    "FINISHED",
+    "cancel_offline",
+    "objection_to_cancel",
+    "objection_to_retry",
+    "retry_offline",
+]

@@ -1,0 +1,136 @@
+"""A plain folder of media files as a source of releases."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+from jack.library.names import Kind, Named, read_name
+from jack.library.shared import Shared, iso_time
+from jack.model import MOVIES, TV, Release
+from jack.peers.protocol import connector_id
+from jack.support.files import MEDIA_EXTENSIONS, printable, shown
+
+log = logging.getLogger(__name__)
+
+_IGNORED_FOLDERS = frozenset(
+    {"@eaDir", "#recycle", "#snapshot", "@Recycle", "lost+found", "$RECYCLE.BIN"}
+)
+"""Where NAS systems keep thumbnails, waste and snapshots."""
+
+
+class FolderSource:
+    """Shares every media file below `folder`, by what its path says about it.
+
+    Links that stay inside are followed to files, not to folders: such a folder is shared under its
+    own name already, and a link upwards would never end.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.connector_id = connector_id(str(folder))
+        self._complained: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        return printable(str(self.folder))
+
+    def scan(self) -> list[Shared]:
+        """All releases, in the order of their paths. Raises OSError when `folder` is unreadable."""
+        real_root = os.path.realpath(self.folder)
+        shared: list[Shared] = []
+        for path, status in sorted(self._walk(real_root), key=lambda found: found[0]):
+            relative = PurePath(os.path.relpath(path, real_root))
+            shared.extend(self._releases(relative, status))
+        return shared
+
+    def _walk(self, real_root: str) -> Iterator[tuple[str, os.stat_result]]:
+        folders = [real_root]
+        while folders:
+            folder = folders.pop()
+            try:
+                with os.scandir(folder) as entries:
+                    visible = [entry for entry in entries if self._is_visible(entry)]
+            except OSError as error:
+                if folder == real_root:
+                    raise
+                self._complain_once(folder, f"cannot be read ({error.strerror}) and is not shared")
+                continue
+            for entry in visible:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    status = self._media_status(entry, real_root)
+                    if status:
+                        yield entry.path, status
+
+    def _is_visible(self, entry: os.DirEntry[str]) -> bool:
+        if entry.name.startswith(".") or entry.name in _IGNORED_FOLDERS:
+            return False
+        try:
+            entry.name.encode()
+        except UnicodeEncodeError:
+            # The wire is UTF-8, so no peer could ask for it by this name.
+            self._complain_once(entry.path, "has a name that is not UTF-8 and is not shared")
+            return False
+        return True
+
+    def _media_status(self, entry: os.DirEntry[str], real_root: str) -> os.stat_result | None:
+        if os.path.splitext(entry.name)[1].lower() not in MEDIA_EXTENSIONS:
+            return None
+        try:
+            if entry.is_symlink() and not _is_beneath(os.path.realpath(entry.path), real_root):
+                return None
+            status = entry.stat()
+        except OSError as error:
+            self._complain_once(entry.path, f"cannot be read ({error.strerror}) and is not shared")
+            return None
+        return status if stat.S_ISREG(status.st_mode) else None
+
+    def _complain_once(self, path: str, what: str) -> None:
+        if path not in self._complained:
+            self._complained.add(path)
+            log.warning("%s %s", shown(printable(path)), what)
+
+    def _releases(self, relative: PurePath, status: os.stat_result) -> Iterator[Shared]:
+        named = read_name(relative)
+        whole = self._release(relative, named, status)
+        if named.kind is Kind.MOVIE:
+            yield Shared(whole, self.folder, relative)
+        for episode in named.episodes:
+            suffix = f":S{named.season:02d}E{episode:02d}" if len(named.episodes) > 1 else ""
+            release = replace(
+                whole,
+                id=self._id(Kind.EPISODE, relative, suffix),
+                series_title=named.title,
+                season=named.season,
+                episode=episode,
+            )
+            yield Shared(release, self.folder, relative)
+
+    def _release(self, relative: PurePath, named: Named, status: os.stat_result) -> Release:
+        return Release(
+            id=self._id(named.kind, relative, ""),
+            title=relative.stem,
+            filename=relative.name,
+            category=MOVIES if named.kind is Kind.MOVIE else TV,
+            size=status.st_size,
+            imdb_id=named.ids.imdb,
+            tmdb_id=named.ids.tmdb,
+            tvdb_id=named.ids.tvdb,
+            publish_date=iso_time(status.st_mtime),
+        )
+
+    def _id(self, kind: Kind, relative: PurePath, suffix: str) -> str:
+        """Depends on the path alone, so it survives restarts, rescans and new content."""
+        digest = hashlib.sha256(f"{relative.as_posix()}{suffix}".encode()).hexdigest()
+        return f"{self.connector_id}:{kind.value}:{digest[:16]}"
+
+
+def _is_beneath(path: str, root: str) -> bool:
+    return os.path.commonpath([path, root]) == root

@@ -1,0 +1,129 @@
+"""The words every room uses. Plain values: no behaviour that needs a disk, a clock or a network."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+MOVIES = 2000
+"""Torznab category of a film; Radarr takes it."""
+TV = 5000
+"""Torznab category of an episode; Sonarr takes it."""
+
+
+class DownloadStatus(str, enum.Enum):
+    """Where a download stands (interface, section 5)."""
+
+    QUEUED = "queued"
+    DOWNLOADING = "downloading"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    IMPORT_QUEUED = "import_queued"
+    IMPORTED = "imported"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+LIVE = frozenset({DownloadStatus.QUEUED, DownloadStatus.DOWNLOADING, DownloadStatus.WAITING})
+"""States in which a download still owns its destination and its `.part`."""
+
+
+class WaitReason(str, enum.Enum):
+    """Why a download is in `waiting`, as a class a program can act on; the sentence is `Download.error`."""
+
+    RETRY = "retry"
+    PROTOCOL = "protocol"
+    COOLDOWN = "cooldown"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    SPACE = "space"
+    STORAGE = "storage"
+    BLOCKED = "blocked"
+    UNKNOWN_PEER = "unknown_peer"
+
+
+@dataclass(frozen=True)
+class Stub:
+    """What a stub `.torrent` says: which peer has it, and under which item id (may hold colons)."""
+
+    peer_id: str
+    item_id: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """One file a peer offers. `size` is bytes, 0 when the peer does not know it."""
+
+    id: str
+    title: str
+    filename: str
+    category: int
+    size: int
+    imdb_id: str | None = None
+    tmdb_id: int | None = None
+    tvdb_id: int | None = None
+    series_title: str | None = None
+    season: int | None = None
+    episode: int | None = None
+    publish_date: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Optional wire fields jack only passes on (quality, languages, releaseGroup, edition, mediaInfo)."""
+
+
+@dataclass(frozen=True)
+class Validator:
+    """What identifies one version of a remote file (RFC 9110 section 8.8), as the peer sent it."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True)
+class Download:
+    """One row of the downloads table, as it was when read. Sizes in bytes, times in aware UTC."""
+
+    id: int
+    status: DownloadStatus
+    torrent_filename: str
+    stub_fingerprint: str
+    stub_present: bool
+    peer_id: str
+    peer_name: str
+    item_id: str
+    filename: str
+    dest_path: Path
+    category: int
+    release_size: int
+    expected_bytes: int | None
+    expected_bytes_source: str | None
+    expected_bytes_mismatch: bool
+    downloaded_bytes: int
+    best_bytes: int
+    validator: Validator
+    attempts: int
+    fruitless_attempts: int
+    next_attempt_at: datetime | None
+    wait_reason: WaitReason | None
+    blocked_by: int | None
+    error: str | None
+    started_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+
+    @property
+    def part_path(self) -> Path:
+        """Where the bytes grow: beside the destination, so that the final rename stays on one file system."""
+        return self.dest_path.with_name(self.dest_path.name + ".part")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the download still owns its destination, or waits for it."""
+        return self.status in LIVE
+
+    @property
+    def stub(self) -> Stub:
+        return Stub(self.peer_id, self.item_id)

@@ -1,0 +1,113 @@
+"""One friend's jack, as a client sees it: metadata, file, and whether it is there at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+import requests
+
+from jack.errors import PeerRefused, PeerUnreachable, ProtocolError, TransientError
+from jack.model import Release
+from jack.peers import protocol
+from jack.support.files import shown
+from jack.support.http import HEADER_DEADLINE_SECONDS, Wire, new_session, read_capped, send
+from jack.support.statuses import error_for_status
+
+MAX_METADATA_BYTES = 1024 * 1024
+PROBE_SECONDS = 10.0
+_JSON = {"Accept": "application/json"}
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A configured friend. `id` is what stubs name; `url` may have a path prefix."""
+
+    id: str
+    name: str
+    url: str
+    api_key: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_file: str | None = None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class PeerClient:
+    """Requests to one peer; safe to use from many threads. Every error is one of `jack.errors`."""
+
+    def __init__(
+        self, peer: Peer, connections: int, now: Callable[[], datetime] = _utc_now
+    ) -> None:
+        self.peer = peer
+        self._now = now
+        self._base = peer.url.rstrip("/")
+        self._session = new_session(
+            {**peer.headers, protocol.API_KEY_HEADER: peer.api_key}, peer.ca_file, connections
+        )
+
+    def get_release(self, item_id: str, wire: Wire) -> Release:
+        """The metadata of one item (`GET /peer/items/{id}`), checked field by field.
+
+        Raises PermanentError when the peer does not have it, ProtocolError for an answer that is not a
+        release of that id, PeerUnreachable, PeerRefused or TransientError.
+        """
+        what = f"item {shown(item_id)}"
+        response = self._get(protocol.item_path(item_id), wire, _JSON)
+        if response.status_code != 200:
+            response.close()
+            raise error_for_status(
+                self.peer.name, what, response.status_code, response.headers, self._now()
+            )
+        raw = read_capped(response, MAX_METADATA_BYTES, who=self.peer.name, wire=wire)
+        release = protocol.release_from_json(protocol.capped_json(raw))
+        if release.id != item_id:
+            raise ProtocolError(
+                f"{self.peer.name} was asked for {what} and answered with {shown(release.id)}"
+            )
+        return release
+
+    def open_file(self, item_id: str, headers: Mapping[str, str], wire: Wire) -> requests.Response:
+        """The file of one item (`GET /peer/items/{id}/file`): any status, the body still unread."""
+        return self._get(protocol.file_path(item_id), wire, headers)
+
+    def probe(self, wire: Wire) -> None:
+        """Return when the peer answers HTTP at all (`GET /handshake`); raise what stands in the way.
+
+        Old versions have no handshake and answer 404: that is an answer too. One that takes the connection and
+        then says nothing is not there either: PeerUnreachable.
+        """
+        try:
+            response = self._get(protocol.handshake_path(), wire, _JSON, PROBE_SECONDS)
+        except (PeerUnreachable, PeerRefused, ProtocolError):
+            raise
+        except TransientError as error:
+            raise PeerUnreachable(str(error)) from error
+        response.close()
+        if response.status_code in {401, 403}:
+            raise error_for_status(
+                self.peer.name, "the handshake", response.status_code, response.headers, self._now()
+            )
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _get(
+        self,
+        path: str,
+        wire: Wire,
+        headers: Mapping[str, str],
+        header_seconds: float = HEADER_DEADLINE_SECONDS,
+    ) -> requests.Response:
+        return send(
+            self._session,
+            "GET",
+            self._base + path,
+            who=self.peer.name,
+            wire=wire,
+            headers=headers,
+            header_seconds=header_seconds,
+        )

@@ -1,0 +1,84 @@
+"""Downloads on a terminal: a table with bars, once or live."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from jack.downloads.explain import size_text, why
+from jack.model import Download, DownloadStatus
+from jack.support.clock import Clock
+
+RECENT = 20
+"""How many ended downloads are shown without --all."""
+REFRESH_SECONDS = 0.5
+_COLOURS = {
+    DownloadStatus.DOWNLOADING: "cyan",
+    DownloadStatus.WAITING: "yellow",
+    DownloadStatus.FAILED: "red",
+    DownloadStatus.CANCELLED: "dim",
+    DownloadStatus.COMPLETED: "green",
+    DownloadStatus.IMPORT_QUEUED: "green",
+    DownloadStatus.IMPORTED: "green",
+}
+
+Rows = Callable[[], Sequence[Download]]
+
+
+def show(downloads: Sequence[Download], now: datetime, everything: bool) -> None:
+    """Print the table once."""
+    Console().print(table(downloads, now, everything))
+
+
+def watch(rows: Rows, clock: Clock, everything: bool) -> None:
+    """Keep the table up to date until Ctrl-C."""
+    pause = threading.Event()
+    with Live(auto_refresh=False, console=Console()) as live:
+        try:
+            while True:
+                live.update(table(rows(), clock.now(), everything), refresh=True)
+                pause.wait(REFRESH_SECONDS)
+        except KeyboardInterrupt:
+            return
+
+
+def table(downloads: Sequence[Download], now: datetime, everything: bool) -> Table:
+    """Live downloads, and those that have ended: the last few, or all of them."""
+    live = [download for download in downloads if download.is_live]
+    ended = [download for download in downloads if not download.is_live]
+    shown = [*live, *(ended if everything else ended[:RECENT])]
+    result = Table(box=None, pad_edge=False, expand=True)
+    result.add_column("id", justify="right", no_wrap=True)
+    result.add_column("status", no_wrap=True)
+    result.add_column("file", ratio=3, overflow="fold")
+    result.add_column("progress", width=16, no_wrap=True)
+    result.add_column("size", justify="right", no_wrap=True)
+    result.add_column("why", ratio=4, overflow="fold")
+    for download in shown:
+        result.add_row(*_cells(download, now))
+    hidden = len(downloads) - len(shown)
+    if not downloads:
+        result.caption = "No downloads yet."
+    elif hidden:
+        result.caption = f"{hidden} more have ended; --all shows them."
+    return result
+
+
+def _cells(download: Download, now: datetime) -> tuple[Text | ProgressBar | str, ...]:
+    total = download.expected_bytes or download.release_size
+    # Text, not str: names from a friend must not be read as markup.
+    return (
+        str(download.id),
+        Text(download.status.value, style=_COLOURS.get(download.status, "")),
+        Text(download.filename),
+        ProgressBar(total=total or 1, completed=download.downloaded_bytes, width=16),
+        size_text(total) if total else "?",
+        Text(why(download, now)),
+    )

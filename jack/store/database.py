@@ -1,0 +1,105 @@
+"""Opening jack.db: one file, WAL, every commit on disk before it returns, one connection per thread."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import peewee
+
+from jack.errors import StateError, StorageError
+from jack.store import models
+from jack.store.migrations import check_version, migrate
+
+FILE_NAME = "jack.db"
+BUSY_TIMEOUT_SECONDS = 20.0
+
+
+class Database:
+    """The open database. Threads get a connection of their own on first use; `connection` closes it again."""
+
+    def __init__(self, folder: Path, *, may_migrate: bool = True) -> None:
+        """Open `<folder>/jack.db` and bring its schema up to date, or (`may_migrate` False) only check it.
+
+        Raises StateError with the remedy when that is impossible.
+        """
+        self.path = folder / FILE_NAME
+        self.raw = peewee.SqliteDatabase(
+            str(self.path),
+            pragmas={
+                "journal_mode": "wal",
+                "synchronous": "full",
+                "foreign_keys": 1,
+                "journal_size_limit": 16 * 1024 * 1024,
+                "cache_size": -2048,
+            },
+            timeout=BUSY_TIMEOUT_SECONDS,
+        )
+        self.raw.bind(models.TABLES, bind_refs=False, bind_backrefs=False)
+        try:
+            self._create_private()
+            self.raw.connect(reuse_if_open=True)
+            migrate(self.raw) if may_migrate else check_version(self.raw)
+        except (peewee.PeeweeException, sqlite3.Error, OSError) as error:
+            with contextlib.suppress(peewee.PeeweeException, sqlite3.Error):
+                self.raw.close()
+            raise StateError(
+                f"cannot use {self.path}: {error}; jack runs as uid {os.getuid()} and needs to write that file"
+                " and its folder"
+            ) from error
+
+    @classmethod
+    @contextlib.contextmanager
+    def existing(cls, folder: Path) -> Iterator[Database | None]:
+        """The database for a look from outside, whether a daemon runs or not; None when there is none yet.
+
+        Nothing is created or migrated: that is the daemon's business.
+        """
+        if not (folder / FILE_NAME).exists():
+            yield None
+            return
+        database = cls(folder, may_migrate=False)
+        try:
+            yield database
+        finally:
+            database.close()
+
+    def _create_private(self) -> None:
+        """Titles and peers are nobody else's business: the file is 0600 from its first byte on."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.close(descriptor)
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[None]:
+        """A connection for the calling thread while the block runs; blocks may nest.
+
+        Without it a thread's connection would stay open until the thread's end.
+        """
+        with translated():
+            opened = self.raw.connect(reuse_if_open=True)
+        try:
+            yield
+        finally:
+            if opened:
+                self.raw.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A short write transaction that takes its lock at once: a later upgrade could fail as busy."""
+        with translated(), self.raw.atomic("IMMEDIATE"):
+            yield
+
+    def close(self) -> None:
+        self.raw.close()
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Database trouble (full disk, locked for long) is a trouble of this machine's storage, worth another try."""
+    try:
+        yield
+    except (peewee.PeeweeException, sqlite3.Error) as error:
+        raise StorageError(f"the database did not take a record: {error}") from error

@@ -1,0 +1,105 @@
+"""Schema versions: each step once, all missing steps in one transaction, the version in PRAGMA user_version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from peewee import SqliteDatabase
+
+from jack.errors import StateError
+
+VERSION_1 = (
+    """
+    CREATE TABLE downloads (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        status TEXT NOT NULL CHECK (status IN ('queued', 'downloading', 'waiting', 'completed',
+            'import_queued', 'imported', 'failed', 'cancelled')),
+        torrent_filename TEXT NOT NULL,
+        stub_fingerprint TEXT NOT NULL,
+        stub_present INTEGER NOT NULL,
+        peer_id TEXT NOT NULL,
+        peer_name TEXT NOT NULL,
+        item_id TEXT NOT NULL,
+        filename TEXT NOT NULL,
+        dest_path TEXT NOT NULL,
+        category INTEGER NOT NULL,
+        release_size INTEGER NOT NULL CHECK (release_size >= 0),
+        release_json TEXT NOT NULL,
+        expected_bytes INTEGER CHECK (expected_bytes > 0),
+        expected_bytes_source TEXT,
+        expected_bytes_mismatch INTEGER NOT NULL,
+        downloaded_bytes INTEGER NOT NULL CHECK (downloaded_bytes >= 0),
+        best_bytes INTEGER NOT NULL,
+        etag TEXT,
+        last_modified TEXT,
+        attempts INTEGER NOT NULL,
+        fruitless_attempts INTEGER NOT NULL,
+        next_attempt_at TEXT,
+        wait_reason TEXT,
+        blocked_by INTEGER,
+        error TEXT,
+        requested TEXT,
+        started_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        completed_at TEXT
+    )
+    """,
+    "CREATE INDEX downloads_status ON downloads (status)",
+    "CREATE INDEX downloads_updated_at ON downloads (updated_at DESC, id DESC)",
+    "CREATE INDEX downloads_torrent_filename ON downloads (torrent_filename)",
+    "CREATE INDEX downloads_dest_path ON downloads (dest_path)",
+    "CREATE INDEX downloads_stub_present ON downloads (status) WHERE stub_present",
+    "CREATE INDEX downloads_requested ON downloads (requested) WHERE requested IS NOT NULL",
+    """
+    CREATE UNIQUE INDEX downloads_one_owner_per_destination ON downloads (dest_path)
+        WHERE status IN ('queued', 'downloading', 'waiting') AND blocked_by IS NULL
+    """,
+    """
+    CREATE TABLE handovers (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        download_id INTEGER NOT NULL REFERENCES downloads (id),
+        server TEXT NOT NULL,
+        command_id INTEGER,
+        accepted_at TEXT,
+        UNIQUE (download_id, server)
+    )
+    """,
+    "CREATE INDEX handovers_open ON handovers (download_id) WHERE accepted_at IS NULL",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (VERSION_1,)
+"""Position n holds the statements that lead from version n to n + 1. Never edit one that was released."""
+
+
+def migrate(database: SqliteDatabase, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> int:
+    """Bring the schema to the newest version and return it. A crash half way leaves the old version whole.
+
+    Raises StateError when the database was written by a newer jack.
+    """
+    newest = len(migrations)
+    execute: Any = database.execute_sql
+    with database.atomic("IMMEDIATE"):
+        current = int(execute("PRAGMA user_version").fetchone()[0])
+        if current > newest:
+            raise StateError(
+                f"{database.database} was written by a newer jack (schema {current}, this one knows {newest});"
+                " install that version again, or move the file away to start afresh"
+            )
+        for statements in migrations[current:]:
+            for statement in statements:
+                execute(statement)
+        if current < newest:
+            execute(f"PRAGMA user_version = {newest:d}")
+    return newest
+
+
+def check_version(database: SqliteDatabase) -> None:
+    """Raise StateError unless the schema is exactly the one this jack knows."""
+    execute: Any = database.execute_sql
+    current = int(execute("PRAGMA user_version").fetchone()[0])
+    if current != len(MIGRATIONS):
+        raise StateError(
+            f"{database.database} has schema {current}, this jack knows {len(MIGRATIONS)}; "
+            "start `jack run` of this version once, or use the version that wrote it"
+        )

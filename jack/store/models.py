@@ -1,0 +1,105 @@
+"""The tables as peewee sees them. `migrations` creates and changes them; nothing else does."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from typing import Any
+
+from peewee import (
+    AutoField,
+    BooleanField,
+    Field,
+    IntegerField,
+    Model,
+    TextField,
+)
+
+
+class NameField(Field):
+    """A file name or path in any bytes: readable text where it is UTF-8, a blob where it is not."""
+
+    field_type = "TEXT"
+
+    def db_value(self, value: str | os.PathLike[str] | None) -> str | bytes | None:
+        if value is None:
+            return None
+        raw = os.fsencode(value)
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return raw
+
+    def python_value(self, value: str | bytes | None) -> str | None:
+        return os.fsdecode(value) if isinstance(value, bytes) else value
+
+
+class TimeField(Field):
+    """Aware UTC time as ISO 8601 text with milliseconds, so that text order is time order."""
+
+    field_type = "TEXT"
+
+    def db_value(self, value: datetime | None) -> str | None:
+        if value is None:
+            return None
+        utc = value.astimezone(timezone.utc)
+        return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+
+    def python_value(self, value: str | None) -> datetime | None:
+        if value is None:
+            return None
+        return datetime.fromisoformat(value.removesuffix("Z") + "+00:00")
+
+
+class DownloadRow(Model):
+    """One accepted stub; the field notes stand at `jack.model.Download`."""
+
+    id = AutoField()
+    status = TextField()
+    torrent_filename = NameField()
+    stub_fingerprint = TextField()
+    stub_present = BooleanField(default=True)
+    peer_id = TextField()
+    peer_name = TextField()
+    item_id = TextField()
+    filename = TextField()
+    dest_path = NameField()
+    category = IntegerField()
+    release_size = IntegerField()
+    release_json = TextField()
+    expected_bytes = IntegerField(null=True)
+    expected_bytes_source = TextField(null=True)
+    expected_bytes_mismatch = BooleanField(default=False)
+    downloaded_bytes = IntegerField(default=0)
+    best_bytes = IntegerField(default=0)
+    etag = TextField(null=True)
+    last_modified = TextField(null=True)
+    attempts = IntegerField(default=0)
+    fruitless_attempts = IntegerField(default=0)
+    next_attempt_at = TimeField(null=True)
+    wait_reason = TextField(null=True)
+    blocked_by = IntegerField(null=True)
+    error = TextField(null=True)
+    requested = TextField(null=True)
+    started_at = TimeField()
+    updated_at = TimeField()
+    completed_at = TimeField(null=True)
+
+    class Meta:
+        table_name = "downloads"
+
+
+class HandoverRow(Model):
+    """One finished download that one Radarr or Sonarr has to be told about."""
+
+    id = AutoField()
+    download_id = IntegerField()
+    server = TextField()
+    command_id = IntegerField(null=True)
+    accepted_at = TimeField(null=True)
+
+    class Meta:
+        table_name = "handovers"
+
+
+TABLES: tuple[type[Any], ...] = (DownloadRow, HandoverRow)

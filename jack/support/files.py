@@ -1,0 +1,133 @@
+"""Durable writes and safe names: what the file system does and does not promise, in one place."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+from jack.errors import PermanentError, StorageError
+
+log = logging.getLogger(__name__)
+
+PART_SUFFIX = ".part"
+NAME_MAX_BYTES = 255
+"""Longest file name of ext4, XFS, btrfs and ZFS, in bytes."""
+
+VIDEO_EXTENSIONS = frozenset(
+    ".3gp .asf .asx .avc .avi .bin .bivx .dat .divx .dv .dvr-ms .fli .flv .ifo .img .iso .m2ts .m2v .m4v"
+    " .mk3d .mkv .mov .mp4 .mpeg .mpg .nrg .nsv .nuv .ogm .ogv .pva .qt .rm .rmvb .strm .svq3 .ts .ty"
+    " .viv .vob .vp3 .webm .wmv .wtv .xvid".split()
+)
+SUBTITLE_EXTENSIONS = frozenset(".ass .idx .smi .srt .ssa .sub .sup .vtt".split())
+MEDIA_EXTENSIONS = VIDEO_EXTENSIONS | SUBTITLE_EXTENSIONS
+"""Lower-case, with the dot. Nothing else is fetched or shared, so a download can never become a stub or a program."""
+
+_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_NO_HARD_LINKS = _UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EACCES}
+_FORBIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def safe_filename(name: str) -> str:
+    """Return `name` when it is a plain media file name that is safe to create, else raise PermanentError.
+
+    Refused, never repaired: a repaired name could collide with another file. Unicode categories C* and
+    line or paragraph separators cover control, bidi and zero-width characters.
+    """
+    problem = _name_problem(name)
+    if problem:
+        raise PermanentError(f"unsafe file name {shown(name)}: {problem}")
+    return name
+
+
+def _name_problem(name: str) -> str | None:
+    if not name or name in {".", ".."}:
+        return "it names no file"
+    if "/" in name or "\\" in name:
+        return "it holds a path separator"
+    if any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in name):
+        return "it holds a control, bidirectional or undefined character"
+    if name != name.strip() or name.startswith((".", "~", "-")):
+        return "it starts or ends with a character that hides it or confuses tools"
+    if len((name + PART_SUFFIX).encode()) > NAME_MAX_BYTES:
+        return f"with {PART_SUFFIX} it is longer than {NAME_MAX_BYTES} bytes"
+    extension = os.path.splitext(name)[1].lower()
+    if extension not in MEDIA_EXTENSIONS:
+        return f"the extension {shown(extension)} is neither video nor subtitle"
+    return None
+
+
+def shown(text: str, limit: int = 200) -> str:
+    """`text` for a log line: quoted, escaped, cut, so that a hostile name cannot fake a line."""
+    cut = text if len(text) <= limit else text[:limit] + "..."
+    return ascii(cut)
+
+
+def printable(name: str) -> str:
+    """A file name in any bytes as text that every encoder accepts; foreign bytes appear as `\\xNN`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def fsync_directory(folder: Path) -> None:
+    """Make a rename, link or unlink in `folder` durable. File systems that cannot are left as they are."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise StorageError(f"cannot open {folder} to sync it: {error.strerror}") from error
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise StorageError(f"cannot sync {folder}: {error.strerror}") from error
+        log.debug("%s cannot be synced as a folder (%s); going on", folder, error.strerror)
+    finally:
+        os.close(descriptor)
+
+
+def rename_new(source: Path, target: Path) -> None:
+    """Give `source` the name `target` atomically and durably; FileExistsError when that name is taken.
+
+    A hard link refuses an existing name in the same step (POSIX link(2)), which rename(2) does not.
+    Where links are not supported (exFAT, some network folders) a look before the rename has to do.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        os.rename(source, target)
+        fsync_directory(target.parent)
+        return
+    fsync_directory(target.parent)
+    os.unlink(source)
+    fsync_directory(source.parent)
+
+
+def same_file(first: Path, second: Path) -> bool:
+    """Whether both names lead to one inode, symbolic links not followed; False when either is missing."""
+    with contextlib.suppress(OSError):
+        a, b = os.lstat(first), os.lstat(second)
+        return (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+    return False
+
+
+def write_whole(path: Path, data: bytes, replaces: Callable[[bytes], bool]) -> None:
+    """Create `path` with `data` so that nobody ever sees half of it.
+
+    A file that is there already is replaced only when `replaces` agrees to its content.
+    Raises ValueError when it does not, OSError when the folder cannot be written to.
+    """
+    if os.path.lexists(path) and not (path.is_file() and replaces(path.read_bytes())):
+        raise ValueError(f"{printable(str(path))} exists already and is something else")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

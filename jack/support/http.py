@@ -1,0 +1,333 @@
+"""The edge to requests and urllib3: sessions, a handle on the socket in use, error translation, capped bodies.
+
+Foreign exceptions are turned into jack's own here and never travel further.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import http.client
+import http.cookiejar
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import requests
+import urllib3.connection
+import urllib3.connectionpool
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+)
+
+from jack.errors import (
+    Interrupted,
+    JackError,
+    PeerRefused,
+    PeerUnreachable,
+    ProtocolError,
+    TransientError,
+)
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+HEADER_DEADLINE_SECONDS = 30.0
+"""For the whole header block, so that a peer sending one byte at a time is let go as well."""
+
+
+class Wire:
+    """One exchange's handle on its socket: any thread may abort it, which frees a blocked read at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._reason: JackError | None = None
+        self.fresh = True
+        """False when the exchange went over a kept-alive connection."""
+
+    def bind(self, sock: socket.socket | None) -> None:
+        """Called by the connection that carries the exchange; an aborted wire closes it right away."""
+        with self._lock:
+            self._socket = sock
+            if self._reason is not None:
+                self._shut()
+
+    @property
+    def socket(self) -> socket.socket | None:
+        """The socket in use; None before the connection stands."""
+        return self._socket
+
+    def abort(self, reason: JackError) -> None:
+        """End the exchange; whoever reads gets `reason` raised by `check`. The first reason stays."""
+        with self._lock:
+            self._reason = self._reason or reason
+            self._shut()
+
+    def check(self) -> None:
+        """Raise what `abort` was told, if it was."""
+        if self._reason is not None:
+            raise self._reason
+
+    def _shut(self) -> None:
+        if self._socket is None:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            # Not SSLSocket.shutdown: that one drops the TLS object under the reading thread.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def deadline(self, seconds: float, what: str) -> Iterator[None]:
+        """Abort the exchange when the block has not ended in time; `what` names the peer and the wait."""
+        error = TransientError(f"{what} took longer than {seconds:g} s")
+        timer = threading.Timer(seconds, self.abort, (error,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+_current_wire: contextvars.ContextVar[Wire | None] = contextvars.ContextVar("wire", default=None)
+
+
+def _bind_current(connection: urllib3.connection.HTTPConnection, fresh: bool) -> None:
+    wire = _current_wire.get()
+    if wire is not None:
+        wire.fresh = wire.fresh or fresh
+        wire.bind(connection.sock)
+
+
+class _WatchedHTTP(urllib3.connection.HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        _bind_current(self, fresh=True)
+
+    def getresponse(self) -> Any:
+        _bind_current(self, fresh=False)
+        return super().getresponse()
+
+
+class _WatchedHTTPS(urllib3.connection.HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        _bind_current(self, fresh=True)
+
+    def getresponse(self) -> Any:
+        _bind_current(self, fresh=False)
+        return super().getresponse()
+
+
+class _WatchedHTTPPool(urllib3.connectionpool.HTTPConnectionPool):
+    ConnectionCls = _WatchedHTTP
+
+
+class _WatchedHTTPSPool(urllib3.connectionpool.HTTPSConnectionPool):
+    ConnectionCls = _WatchedHTTPS
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _WatchedHTTPPool,
+            "https": _WatchedHTTPSPool,
+        }
+
+
+def new_session(
+    headers: Mapping[str, str], ca_file: str | None, pool_size: int
+) -> requests.Session:
+    """A session that keeps connections alive and nothing else.
+
+    The environment is not trusted: a proxy variable or a .netrc would send the key elsewhere. Cookies are
+    refused, which also makes the session safe to share between threads.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = ca_file or True
+    session.headers.clear()
+    session.headers.update({"User-Agent": "jack", "Accept-Encoding": "identity", **headers})
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    adapter = _Adapter(pool_connections=2, pool_maxsize=pool_size, max_retries=0)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def send(
+    session: requests.Session,
+    method: str,
+    url: str,
+    *,
+    who: str,
+    wire: Wire,
+    headers: Mapping[str, str] | None = None,
+    json: object = None,
+    header_seconds: float = HEADER_DEADLINE_SECONDS,
+) -> requests.Response:
+    """Send one request and return once the headers are in; the body is left on the wire.
+
+    Redirects are never followed: requests would carry X-Api-Key to the other host. A kept-alive connection
+    that the other side had already closed is tried once more on a fresh one.
+    Raises PeerUnreachable, PeerRefused, TransientError, or what the wire was aborted with.
+    """
+    try:
+        return _send_once(session, method, url, who, wire, headers, json, header_seconds)
+    except _StaleConnection:
+        return _send_once(session, method, url, who, wire, headers, json, header_seconds)
+
+
+class _StaleConnection(TransientError):
+    pass
+
+
+def _send_once(
+    session: requests.Session,
+    method: str,
+    url: str,
+    who: str,
+    wire: Wire,
+    headers: Mapping[str, str] | None,
+    json: object,
+    header_seconds: float,
+) -> requests.Response:
+    wire.check()
+    token = _current_wire.set(wire)
+    wire.bind(None)
+    wire.fresh = False
+    try:
+        with (
+            translated(who, wire),
+            wire.deadline(CONNECT_TIMEOUT_SECONDS + header_seconds, f"{who}: an answer"),
+        ):
+            response = session.request(
+                method,
+                url,
+                headers=dict(headers or {}),
+                json=json,
+                stream=True,
+                allow_redirects=False,
+                timeout=(CONNECT_TIMEOUT_SECONDS, header_seconds),
+            )
+    finally:
+        _current_wire.reset(token)
+    wire.check()
+    return response
+
+
+@contextlib.contextmanager
+def translated(who: str, wire: Wire) -> Iterator[None]:
+    """Turn everything requests, urllib3, http.client and the socket can raise into jack's errors."""
+    try:
+        yield
+    except JackError:
+        raise
+    except (requests.RequestException, HTTPError, http.client.HTTPException, OSError) as error:
+        wire.check()
+        raise _translate(who, error, wire) from error
+    except (ValueError, AttributeError) as error:
+        # What these layers raise for an absurd header or for a socket shut under them.
+        wire.check()
+        raise ProtocolError(
+            f"{who} sent something that is not HTTP ({type(error).__name__})"
+        ) from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Every exception folded into `error`: urllib3 and requests carry the real one in `reason` or `args`."""
+    stack, seen = [error], set()
+    while stack:
+        current = stack.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        inner = [getattr(current, "reason", None), current.__cause__, *current.args]
+        stack.extend(item for item in inner if isinstance(item, BaseException))
+
+
+def _translate(who: str, error: BaseException, wire: Wire) -> JackError:
+    causes = list(_causes(error))
+    tls = _first(causes, ssl.SSLError)
+    if tls is not None:
+        return _tls_error(who, tls)
+    if _first(causes, NameResolutionError, socket.gaierror) is not None:
+        return PeerUnreachable(f"{who}: its host name was not found")
+    refused = _first(causes, ConnectTimeoutError, requests.ConnectTimeout, NewConnectionError)
+    if refused is not None:
+        return PeerUnreachable(f"{who} cannot be reached ({_short(causes)})")
+    reset = _first(causes, ConnectionError, http.client.RemoteDisconnected) is not None
+    if reset and not wire.fresh and wire.socket is not None:
+        return _StaleConnection(f"{who} closed a kept-alive connection")
+    if _first(causes, http.client.BadStatusLine, http.client.LineTooLong) is not None and not reset:
+        return ProtocolError(f"{who} sent something that is not HTTP")
+    if _first(causes, TimeoutError, requests.Timeout) is not None:
+        return TransientError(f"{who} did not answer in time")
+    return TransientError(f"{who}: the connection broke ({_short(causes)})")
+
+
+def _first(causes: list[BaseException], *kinds: type[BaseException]) -> BaseException | None:
+    return next((cause for cause in causes if isinstance(cause, kinds)), None)
+
+
+def _short(causes: list[BaseException]) -> str:
+    """The operating system's own words where there are any; urllib3's text would repeat the whole URL."""
+    for cause in causes:
+        if (
+            isinstance(cause, OSError)
+            and cause.strerror
+            and not isinstance(cause, requests.RequestException)
+        ):
+            return cause.strerror
+    deepest = causes[-1]
+    return "timed out" if isinstance(deepest, TimeoutError) else type(deepest).__name__
+
+
+def _tls_error(who: str, error: BaseException) -> JackError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return PeerRefused(
+            f"{who}: its certificate is not trusted ({error.verify_message}); "
+            "set caFile for a private authority, and check this machine's clock"
+        )
+    reason = str(getattr(error, "reason", None) or "")
+    if "WRONG_VERSION_NUMBER" in reason or "HTTP_REQUEST" in reason or "RECORD_LAYER" in reason:
+        return PeerRefused(f"{who} answers plain HTTP; its url should start with http://")
+    return TransientError(f"{who}: the TLS connection broke ({reason or type(error).__name__})")
+
+
+def read_capped(response: requests.Response, limit: int, *, who: str, wire: Wire) -> bytes:
+    """The whole body, at most `limit` bytes; more is a ProtocolError. Compressed bodies are refused unread."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        response.close()
+        raise ProtocolError(f"{who} answered compressed although identity was asked for")
+    body = bytearray()
+    with (
+        translated(who, wire),
+        wire.deadline(HEADER_DEADLINE_SECONDS, f"{who}: the answer"),
+        contextlib.closing(response),
+    ):
+        for chunk in response.raw.stream(65536, decode_content=False):
+            body += chunk
+            if len(body) > limit:
+                raise ProtocolError(f"{who} answered with more than {limit} bytes")
+    wire.check()
+    return bytes(body)
+
+
+__all__ = [
+    "CONNECT_TIMEOUT_SECONDS",
+    "HEADER_DEADLINE_SECONDS",
+    "Interrupted",
+    "Wire",
+    "new_session",
+    "read_capped",
+    "send",
+    "translated",
+]

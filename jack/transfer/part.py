@@ -1,0 +1,209 @@
+"""The growing file beside its destination, and what becomes of it: all a transfer does to the disk.
+
+Every OSError in here is the local disk's doing and leaves as StorageError, NoSpace or
+PermanentError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from jack.errors import NoSpace, PermanentError, StorageError
+from jack.support.files import fsync_directory, rename_new, same_file
+
+log = logging.getLogger(__name__)
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_NOT_A_PLAIN_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.EMLINK}
+CANNOT_SPLICE = frozenset(
+    {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ENOTSUP}
+)
+"""A file system, socket or sandbox that knows no splice(2)."""
+_NO_MODES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+@contextlib.contextmanager
+def disk_errors(doing: str) -> Iterator[None]:
+    """Turn what the disk raises in the block into jack's errors; `doing` completes "cannot ..."."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        if error.errno in _NO_SPACE:
+            raise NoSpace(f"cannot {doing}: {why}") from error
+        if error.errno == errno.EFBIG:
+            raise PermanentError(
+                f"cannot {doing}: {why}; this file system or a limit of this process does not allow"
+                " files that big"
+            ) from error
+        raise StorageError(f"cannot {doing}: {why}") from error
+
+
+class Part:
+    """The `.part` at `path` of the file that will be `dest`; a context manager that closes it.
+
+    Only ever a plain file with no other name: what else stands in its place is left alone.
+    """
+
+    def __init__(self, path: Path, dest: Path, file_mode: int) -> None:
+        self.path = path
+        self._dest = dest
+        self._file_mode = file_mode
+        self._descriptor: int | None = None
+        self._is_new = False
+        self.end = 0
+        """Bytes [0, end) have been written, durable or not."""
+
+    def __enter__(self) -> Part:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            with contextlib.suppress(OSError):  # everything that counts was synced before
+                os.close(descriptor)
+
+    @property
+    def descriptor(self) -> int:
+        """The open file. Only between `open` or `create` and the end of the `with` block."""
+        if self._descriptor is None:
+            raise ValueError("the .part is not open")
+        return self._descriptor
+
+    def already_delivered(self, size: int | None) -> bool:
+        """Whether an earlier attempt got as far as giving the file its final name, and `size` bytes
+        of it were recorded as safe. Tidies up what a crash in that moment left behind.
+
+        Raises PermanentError when something else has that name.
+        """
+        if not os.path.lexists(self._dest):
+            return False
+        with disk_errors(f"look at {self._dest}"):
+            status = os.lstat(self._dest)
+            whole = size is not None and stat.S_ISREG(status.st_mode) and status.st_size == size
+            if whole and same_file(self.path, self._dest):
+                fsync_directory(self._dest.parent)
+                os.unlink(self.path)
+            elif not whole or os.path.lexists(self.path):
+                raise self._name_taken()
+            fsync_directory(self._dest.parent)
+        return True
+
+    def open(self) -> int | None:
+        """Open what is there, without changing it; its length in bytes, None when there is nothing.
+
+        O_NONBLOCK because opening a FIFO would wait for its other end.
+        """
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with disk_errors(f"open {self.path}"):
+            try:
+                descriptor = os.open(self.path, flags)
+            except OSError as error:
+                if error.errno in _NOT_A_PLAIN_FILE:
+                    raise self._not_ours() from error
+                if error.errno == errno.ENOENT and self.path.parent.is_dir():
+                    return None
+                raise  # also for a missing folder: a disk that is not mounted has lost nothing
+            self._descriptor = descriptor
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise self._not_ours()
+            os.set_blocking(descriptor, True)
+        return status.st_size
+
+    def start_at(self, offset: int) -> None:
+        """Make the file exactly `offset` bytes long, creating it when there is none; writing goes
+        on there. Bytes behind a recorded offset prove nothing: a power cut may have left zeros."""
+        with disk_errors(f"write {self.path}"):
+            if self._descriptor is None:
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._descriptor = os.open(self.path, flags, self._file_mode)
+                self._is_new = True
+            status = os.fstat(self._descriptor)
+            if status.st_nlink > 1:
+                raise self._not_ours()
+            if status.st_size != offset:
+                os.ftruncate(self._descriptor, offset)
+        self.end = offset
+
+    def append(self, data: memoryview) -> None:
+        """Write all of `data` at `end`. What was written before an error counts."""
+        with disk_errors(f"write {self.path}"):
+            while data:
+                written = os.pwrite(self.descriptor, data, self.end)
+                self.end += written
+                data = data[written:]
+
+    def append_from_pipe(self, pipe: int, size: int) -> bool:
+        """Move `size` bytes that wait in `pipe` to `end` without copying them (Linux only).
+
+        False when the file system does not take bytes that way; they were copied then.
+        """
+        goal = self.end + size
+        with disk_errors(f"write {self.path}"):
+            try:
+                while self.end < goal:
+                    self.end += os.splice(
+                        pipe, self.descriptor, goal - self.end, offset_dst=self.end
+                    )
+            except OSError as error:
+                if error.errno not in CANNOT_SPLICE:
+                    raise
+                while self.end < goal:
+                    self.append(memoryview(os.read(pipe, goal - self.end)))
+                return False
+        return True
+
+    def sync(self) -> None:
+        """Put every byte written so far on the disk, and the name of a new file with them.
+
+        Once this has failed, the kernel may have dropped the bytes and call the next sync a
+        success: whoever gets StorageError must not sync again.
+        """
+        end = self.end
+        with disk_errors(f"sync {self.path}"):
+            os.fsync(self.descriptor)
+            if os.fstat(self.descriptor).st_size < end:
+                raise StorageError(f"{self.path} was cut by somebody else while it grew")
+        if self._is_new:
+            fsync_directory(self.path.parent)
+            self._is_new = False
+
+    def deliver(self, size: int) -> None:
+        """Give the synced file of `size` bytes its final name, durably. Never replaces what has
+        that name: PermanentError then."""
+        with disk_errors(f"look at {self.path}"):
+            found = os.fstat(self.descriptor).st_size
+        if found != size:
+            raise StorageError(f"{self.path} has {found} bytes instead of {size}")
+        try:
+            os.fchmod(self.descriptor, self._file_mode)
+        except OSError as error:
+            if error.errno not in _NO_MODES:
+                raise StorageError(
+                    f"cannot set the mode of {self.path}: {error.strerror}"
+                ) from error
+            log.debug("%s keeps its mode (%s)", self.path, error.strerror)
+        with disk_errors(f"rename {self.path}"):
+            try:
+                rename_new(self.path, self._dest)
+            except FileExistsError as error:
+                raise self._name_taken() from error
+
+    def _name_taken(self) -> PermanentError:
+        return PermanentError(
+            f"{self._dest} exists already and is not this download's; jack overwrites nothing:"
+            " move it away, then retry"
+        )
+
+    def _not_ours(self) -> PermanentError:
+        return PermanentError(
+            f"{self.path} is not a plain file of this download (a link, folder or pipe, or it has a"
+            " second name); jack leaves it alone: move it away, then retry"
+        )

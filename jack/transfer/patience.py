@@ -1,0 +1,77 @@
+"""How long to wait for a peer's next byte, and when the bytes come too slowly to be worth a
+slot."""
+
+from __future__ import annotations
+
+import select
+import socket
+
+from jack.errors import TooSlow, TransientError
+from jack.support.clock import Clock
+from jack.support.http import Wire
+
+MINIMUM_BYTES_PER_SECOND = 1024
+MINIMUM_WINDOW_SECONDS = 10.0
+"""The shortest time over which a speed is judged."""
+_SLICE_SECONDS = 0.5
+"""The longest single wait: an interruption that finds no socket to shut is noticed after this."""
+
+
+class Patience:
+    """Only time spent waiting for the network counts, never a slow disk on our side."""
+
+    def __init__(self, who: str, wire: Wire, clock: Clock, idle_timeout_seconds: float) -> None:
+        self._who = who
+        self._wire = wire
+        self._clock = clock
+        self._idle_timeout_seconds = idle_timeout_seconds
+        self.window_seconds = max(MINIMUM_WINDOW_SECONDS, idle_timeout_seconds)
+        """Over how much waiting the average speed is judged."""
+        self._waited = 0.0
+        self._brought = 0
+
+    @property
+    def idle_timeout_seconds(self) -> float:
+        return self._idle_timeout_seconds
+
+    def wait_for(self, sock: socket.socket, event: int = select.POLLIN) -> None:
+        """Return when `sock` is ready for `event`.
+
+        Raises TransientError when nothing comes for too long, TooSlow when too little came, and
+        what the wire was aborted with.
+        """
+        poller = select.poll()
+        poller.register(sock, event)
+        begun = self._clock.monotonic()
+        elapsed = 0.0
+        while True:
+            self._wire.check()
+            left = self._idle_timeout_seconds - elapsed
+            if left <= 0:
+                raise self.stalled()
+            ready = poller.poll(max(1, int(min(left, _SLICE_SECONDS) * 1000)))
+            elapsed = self._clock.monotonic() - begun
+            if ready:
+                break
+        self.waited(elapsed)
+
+    def waited(self, seconds: float) -> None:
+        """So many more seconds went by on the network's account. Raises TooSlow."""
+        self._waited += seconds
+        if self._waited < self.window_seconds:
+            return
+        if self._brought < self._waited * MINIMUM_BYTES_PER_SECOND:
+            raise TooSlow(
+                f"{self._who} sent {self._brought} bytes in {self._waited:.0f} s, which is too slow"
+            )
+        self._waited, self._brought = 0.0, 0
+
+    def brought(self, size: int) -> None:
+        """The network brought `size` bytes."""
+        self._brought += size
+
+    def stalled(self) -> TransientError:
+        """The error for a peer that has sent nothing for too long."""
+        return TransientError(
+            f"{self._who}: the transfer stalled, no byte came for {self._idle_timeout_seconds:g} s"
+        )

@@ -1,0 +1,158 @@
+"""The waitress server: one thread moves bytes, a few threads run the application."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.server import create_server
+
+from jack.errors import UserError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST_BODY_BYTES = 65_536
+MAX_REQUEST_HEADER_BYTES = 32_768
+IDLE_CONNECTION_SECONDS = 120
+MAX_CONNECTIONS = 256
+MAX_PORT = 65_535
+SEND_BYTES = 262_144
+"""Read from a file at once. What the socket does not take is read again, so more is not faster."""
+TURN_BYTES = 4 * SEND_BYTES
+"""Sent to one connection before the others get their turn."""
+_ANY_ADDRESS = frozenset({"", "*", "::"})
+
+
+class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no types
+    """A connection that leaves room for the others.
+
+    waitress sends for as long as the socket takes bytes, so a reader as fast as the disk would hold
+    its only event loop for a whole film. After TURN_BYTES this channel says "socket full", which
+    waitress understands, and goes on in the next round of the loop.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sendbuf_len = SEND_BYTES
+        self._turn_bytes = 0
+
+    def _flush_some(self, do_close: bool = True) -> bool:
+        self._turn_bytes = 0
+        return bool(super()._flush_some(do_close=do_close))
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        if self._turn_bytes >= TURN_BYTES:
+            return 0
+        sent = int(super().send(data, do_close=do_close) or 0)
+        self._turn_bytes += sent
+        return sent
+
+
+class Server:
+    """Serves `app`. The port is taken at once; requests are answered after `start`.
+
+    Port 0 takes any free one. Raises UserError when the port cannot be had.
+    """
+
+    def __init__(self, app: WSGIApplication, host: str, port: int, threads: int = 8) -> None:
+        self._app = app
+        self._threads = threads
+        self._socket = _bound(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self._stopping = threading.Event()
+        self._server: Any = None
+        self._loop: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Answer requests in threads of our own. Call it once."""
+        self._server = create_server(
+            self._app,
+            sockets=[self._socket],
+            map={},
+            threads=self._threads,
+            ident=None,
+            expose_tracebacks=False,
+            log_socket_errors=False,
+            max_request_body_size=MAX_REQUEST_BODY_BYTES,
+            max_request_header_size=MAX_REQUEST_HEADER_BYTES,
+            inbuf_overflow=MAX_REQUEST_BODY_BYTES,
+            channel_timeout=IDLE_CONNECTION_SECONDS,
+            connection_limit=MAX_CONNECTIONS,
+        )
+        self._server.channel_class = FairChannel
+        # "Task queue depth" is no news: more requests than threads is an ordinary moment.
+        queue_log = logging.getLogger(f"{__name__}.queue")
+        queue_log.setLevel(logging.ERROR)
+        self._server.task_dispatcher.queue_logger = queue_log
+        self._loop = threading.Thread(target=self._run, name="http", daemon=True)
+        self._loop.start()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Close the port and every connection, and wait for the threads.
+
+        Harmless when repeated; a repetition finishes what did not end in time.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        self._stopping.set()
+        if self._loop is None:
+            self._socket.close()
+        elif self._server is not None and self._close_server(self._loop, deadline):
+            self._server = None
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            wasyncore.loop(timeout=1.0, use_poll=True, map=self._server._map, count=1)
+
+    def _close_server(self, loop: threading.Thread, deadline: float) -> bool:
+        """Whether all is closed. The loop ends first, for it works on the same connections."""
+        server = self._server
+        server.pull_trigger()
+        loop.join(max(0.0, deadline - time.monotonic()))
+        if loop.is_alive():
+            log.warning("the HTTP side did not stop in time; its connections end with the process")
+            return False
+        wasyncore.dispatcher.close(server)
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()
+        dispatcher = server.task_dispatcher
+        dispatcher.shutdown(cancel_pending=True, timeout=max(0.0, deadline - time.monotonic()))
+        if dispatcher.threads:
+            # The trigger stays open: a thread still at work writes to its descriptor, and would
+            # write into whatever file had got that number by then.
+            return False
+        server.trigger.close()
+        return True
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A listening socket; for "any address" one for IPv6 and IPv4 where the system can do that."""
+    if not 0 <= port <= MAX_PORT:
+        raise UserError(f"port {port} cannot be used: ports go up to {MAX_PORT}")
+    try:
+        if host in _ANY_ADDRESS and socket.has_dualstack_ipv6():
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host.replace("*", ""), port), family=family)
+    except OSError as error:
+        raise UserError(_bind_problem(host, port, error)) from error
+
+
+def _bind_problem(host: str, port: int, error: OSError) -> str:
+    where = f"port {port} on {host or 'any address'}"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"{where} is already in use: stop the program that has it, "
+            "or give jack another port in jack.internalUrl"
+        )
+    if error.errno == errno.EACCES:
+        return f"{where} may not be used by this user: choose a port above 1023"
+    return f"{where} cannot be used: {error}"

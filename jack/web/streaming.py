@@ -1,0 +1,71 @@
+"""A part of a file as the body of an answer."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from urllib.parse import quote
+
+from jack.library.shared import OpenFile
+from jack.support.files import shown
+from jack.web.ranges import Span
+
+log = logging.getLogger(__name__)
+
+_ATTR_CHARACTERS = "!#$&+-.^_`|~"
+"""What RFC 8187 section 3.2.1 lets stand unescaped besides letters and digits."""
+
+
+class FileWindow:
+    """A span of an open file that looks like a file of its own, and owns the descriptor.
+
+    waitress takes the length of a body from seek and tell, and would quietly lower Content-Length
+    for a file that has shrunk. The window always claims the whole span, and reading where the file
+    has ended raises OSError, upon which waitress drops the connection: short, never padded.
+    """
+
+    def __init__(self, opened: OpenFile, span: Span) -> None:
+        self._opened = opened
+        self._span = span
+        self._position = 0
+        self._is_closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        left = self._span.length - self._position
+        wanted = left if size < 0 else min(size, left)
+        if wanted <= 0:
+            return b""
+        data = os.pread(self._opened.descriptor, wanted, self._span.start + self._position)
+        if not data:
+            log.warning("%s became shorter while it was sent", shown(self._opened.filename))
+            raise OSError(errno.EIO, "the file became shorter while it was sent")
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._span.length}
+        self._position = base[whence] + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._opened.close()
+
+
+def content_disposition(filename: str) -> str:
+    """`attachment` with the name in ASCII and in full (RFC 6266, 4.3 and appendix D).
+
+    Everything but plain printable characters is replaced or percent-encoded, so that no name can
+    end the header or the quoted string.
+    """
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in filename)
+    full = quote(filename, safe=_ATTR_CHARACTERS)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{full}"

@@ -1,0 +1,81 @@
+"""What the lane and importer tests share: a clock to move, a journal in memory, handovers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from jack.arr.imports import Handover
+from jack.model import MOVIES
+
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+class SteppedClock:
+    """Moves only when told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds - 1000.0)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class MemoryJournal:
+    """Keeps what it is told; raises `failure` instead while one is set."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[int, str, int]] = []
+        self.put_off: list[tuple[int, str, str, datetime]] = []
+        self.failure: Exception | None = None
+        self._changed = threading.Condition()
+
+    def accepted(self, download_id: int, server: str, command_id: int) -> None:
+        self._record(lambda: self.taken.append((download_id, server, command_id)))
+
+    def postponed(
+        self, download_id: int, server: str, sentence: str, next_attempt_at: datetime
+    ) -> None:
+        self._record(lambda: self.put_off.append((download_id, server, sentence, next_attempt_at)))
+
+    def _record(self, record: Callable[[], None]) -> None:
+        with self._changed:
+            if self.failure is not None:
+                raise self.failure
+            record()
+            self._changed.notify_all()
+
+    @property
+    def pairs(self) -> set[tuple[int, str]]:
+        return {(number, server) for number, server, _ in self.taken}
+
+    def wait_for(self, done: Callable[[], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(done, 10.0), (self.taken, self.put_off)
+
+
+def handover(number: int, category: int = MOVIES) -> Handover:
+    return Handover(number, category, Path(f"/volume1/completed/File {number}.mkv"))
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock()
+
+
+@pytest.fixture
+def journal() -> MemoryJournal:
+    return MemoryJournal()
+
+
+@pytest.fixture
+def file() -> Callable[..., Handover]:
+    """Makes the handover of download `number`."""
+    return handover

@@ -1,0 +1,79 @@
+"""translate: jack's path as the *arr sees it (fault A14)."""
+
+from __future__ import annotations
+
+import pytest
+
+from jack.arr.paths import translate
+
+FILE = "/volume1/torrents/completed/Film (2020).mkv"
+TAIL = "completed/Film (2020).mkv"
+WINDOWS_TAIL = "completed\\Film (2020).mkv"
+
+
+@pytest.mark.parametrize(
+    ("mappings", "expected"),
+    [
+        pytest.param([], FILE, id="no-mapping"),
+        pytest.param([("/volume2", "/data")], FILE, id="another-folder"),
+        pytest.param([("/volume1/torrents", "/data")], f"/data/{TAIL}", id="plain"),
+        pytest.param([("/volume1/torrents/", "/data")], f"/data/{TAIL}", id="slash-at-jack"),
+        pytest.param([("/volume1/torrents", "/data/")], f"/data/{TAIL}", id="slash-at-arr"),
+        pytest.param([("//volume1/./torrents//", "/data")], f"/data/{TAIL}", id="untidy"),
+        pytest.param([("/volume1/torrents", "/")], f"/{TAIL}", id="arr-root"),
+        pytest.param([("/", "/mnt/nas")], f"/mnt/nas{FILE}", id="jack-root"),
+        pytest.param([("/volume1/torr", "/data")], FILE, id="prefix-of-letters-is-none"),
+        pytest.param([("/Volume1/Torrents", "/data")], FILE, id="case-matters"),
+        pytest.param([(FILE + "/deeper", "/data")], FILE, id="longer-than-the-path"),
+        pytest.param(
+            [("/volume1", "/short"), ("/volume1/torrents", "/long")], f"/long/{TAIL}", id="longest"
+        ),
+        pytest.param(
+            [("/volume1/torrents", "/long"), ("/volume1", "/short")],
+            f"/long/{TAIL}",
+            id="longest-in-any-order",
+        ),
+        pytest.param(
+            [("/volume1/torrents", "/first"), ("/volume1/torrents/", "/second")],
+            f"/first/{TAIL}",
+            id="first-of-equals",
+        ),
+        pytest.param([("/volume1/torrents", "D:\\x")], f"D:\\x\\{WINDOWS_TAIL}", id="drive-folder"),
+        pytest.param(
+            [("/volume1/torrents", "D:\\x\\")], f"D:\\x\\{WINDOWS_TAIL}", id="drive-slash"
+        ),
+        pytest.param([("/volume1/torrents", "D:\\")], f"D:\\{WINDOWS_TAIL}", id="drive-root"),
+        pytest.param([("/volume1/torrents", "d:")], f"d:\\{WINDOWS_TAIL}", id="bare-drive"),
+        pytest.param([("/volume1/torrents", "D:/x")], f"D:\\x\\{WINDOWS_TAIL}", id="drive-posix"),
+        pytest.param(
+            [("/volume1/torrents", "\\\\nas\\media")], f"\\\\nas\\media\\{WINDOWS_TAIL}", id="unc"
+        ),
+        pytest.param(
+            [("/volume1/torrents/", "\\\\nas\\media\\")],
+            f"\\\\nas\\media\\{WINDOWS_TAIL}",
+            id="unc-slash",
+        ),
+    ],
+)
+def test_a_path_is_translated_by_its_longest_matching_folder(
+    mappings: list[tuple[str, str]], expected: str
+) -> None:
+    assert translate(FILE, mappings) == expected
+
+
+@pytest.mark.parametrize(
+    ("arr_folder", "expected"),
+    [
+        ("/data/", "/data"),
+        ("/", "/"),
+        ("D:\\", "D:\\"),
+        ("D:", "D:\\"),
+        ("\\\\nas\\m\\", "\\\\nas\\m"),
+    ],
+)
+def test_the_mapped_folder_itself_becomes_the_other_folder(arr_folder: str, expected: str) -> None:
+    assert translate("/volume1/", [("/volume1", arr_folder)]) == expected
+
+
+def test_a_path_that_is_not_absolute_is_left_alone() -> None:
+    assert translate("Film.mkv", [("/", "/data")]) == "Film.mkv"

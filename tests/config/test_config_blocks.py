@@ -1,0 +1,248 @@
+"""Blocks and lists: unknown and doubled keys, what is required, and rules about several values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jack.config import AutoregisterConfig, Config
+
+Load = Callable[..., Config]
+Problems = Callable[..., list[str]]
+Expect = Callable[..., None]
+
+
+@pytest.mark.parametrize(
+    ("marked", "words"),
+    [
+        ("§dowloads: {}", "unknown key dowloads: did you mean downloads?"),
+        ("jack: {§baseUrl: http://a}", "unknown key baseUrl: did you mean internalUrl?"),
+        ("jack: {§base_url: http://a}", "did you mean internalUrl?"),
+        ("jack: {§apikey: k}", "did you mean apiKey?"),
+        ("jack: {§zzz: k}", "unknown key zzz: known here are internalUrl, apiKey, statePath"),
+        ("jack: {§zzz: }", "unknown key zzz"),
+        ("jack: {§'': a}", "no key that jack knows"),
+        ("jack: {§<<: {apiKey: k}}", "merge keys (<<) are not supported"),
+        ("downloads: {watchPath: /w, completedPath: /c, §watch_mode: poll}", "mean watchMode?"),
+        ("library: [{§path: /a, folder: /b}]\njack: {apiKey: k}", "known here are folder"),
+        ("jack: {apiKey: a,\n  §apiKey: b}", "the key apiKey is already given on line 1"),
+        ("peers: []\njack: {apiKey: k}\n§peers: []", "the key peers is already given on line 1"),
+        ("jack: §text", "a block with the keys internalUrl, apiKey, statePath"),
+        ("downloads: §[]", "a block with the keys watchPath"),
+        ("peers: §{}", "expected a list"),
+        ("peers: §text", "expected a list"),
+        ("peers: [§null]", "entry of the list is empty"),
+        ("peers: [§text]", "a block with the keys name, url"),
+    ],
+)
+def test_a_block_that_is_not_what_it_should_be_is_refused_at_its_place(
+    expect_problem: Expect, marked: str, words: str
+) -> None:
+    expect_problem(marked, words)
+
+
+@pytest.mark.parametrize(
+    ("marked", "words"),
+    [
+        ("downloads:\n  §watchPath: /w\n", "completedPath is required here"),
+        ("downloads:\n  §completedPath: /c\n", "watchPath is required here"),
+        ("downloads: {watchPath: /w, completedPath: §~}", "completedPath is required here"),
+        ("peers:\n- §url: http://a\n  apiKey: k\n", "name is required here"),
+        ("peers: [§{name: a, apiKey: k}]", "url is required here"),
+        ("servers: [§{name: a, url: http://a, apiKey: k}]", "type is required here"),
+        ("jack: {apiKey: k}\nlibrary: [§{}]", "folder is required here"),
+        (
+            "servers: [{name: a, type: radarr, url: http://a, apiKey: k, pathMap: [§{jack: /j}]}]",
+            "arr is required here",
+        ),
+    ],
+)
+def test_what_is_required_is_asked_for_in_its_block(
+    expect_problem: Expect, marked: str, words: str
+) -> None:
+    expect_problem(marked, words)
+
+
+@pytest.mark.parametrize("nothing", ["null", "~", ""])
+def test_a_block_that_is_null_counts_as_not_given(load: Load, tmp_path: Path, nothing: str) -> None:
+    text = "\n".join(f"{key}: {nothing}" for key in "jack downloads servers library peers".split())
+    config = load(text)
+    assert config.downloads is None
+    assert (config.servers, config.library, config.peers) == ((), (), ())
+    assert (config.jack.internal_url, config.jack.api_key) == (None, None)
+    assert config.path == tmp_path / "jack.yaml"
+
+
+def test_nothing_to_do_is_no_problem(load: Load) -> None:
+    assert load("{}").secrets() == ()
+
+
+def test_a_short_server_gets_its_defaults(load: Load) -> None:
+    (server,) = load("servers: [{name: a, type: radarr, url: http://a, apiKey: k}]").servers
+    assert dict(server.headers) == {}
+    assert (server.source, server.destination, server.path_map) == (True, True, ())
+    assert server.autoregister == AutoregisterConfig(enable=True, priority=1)
+
+
+@pytest.mark.parametrize(
+    ("watch", "completed", "words"),
+    [
+        ("/t", "/t", "the same folder as watchPath"),
+        ("/t/", "/t", "the same folder"),
+        ("//t", "/a/../t/.", "the same folder"),
+        ("/t", "/t/done", "inside watchPath"),
+        ("/", "/t", "inside watchPath"),
+        ("/t/watch", "/t", "around watchPath"),
+        ("/t/a/../watch", "/t//", "around watchPath"),
+    ],
+)
+def test_stubs_and_finished_files_must_not_mix(
+    expect_problem: Expect, watch: str, completed: str, words: str
+) -> None:
+    text = f"downloads: {{watchPath: {watch}, completedPath: §{completed}}}"
+    expect_problem(text, words, "would mix")
+
+
+def test_folders_side_by_side_are_fine(load: Load) -> None:
+    downloads = load("downloads: {watchPath: /t/watch, completedPath: /t/watched}").downloads
+    assert downloads is not None
+    assert (downloads.watch_path, downloads.completed_path) == (
+        Path("/t/watch"),
+        Path("/t/watched"),
+    )
+
+
+@pytest.mark.parametrize(
+    "delays",
+    [
+        "retryBaseDelayMs: 2000, retryMaxDelayMs: §1999",
+        "retryBaseDelayMs: §1800001",
+        "retryMaxDelayMs: §999",
+    ],
+)
+def test_the_longest_wait_cannot_be_shorter_than_the_first(
+    expect_problem: Expect, delays: str
+) -> None:
+    text = f"downloads: {{watchPath: /w, completedPath: /c, {delays}}}"
+    expect_problem(text, "retryBaseDelayMs (", "is larger than retryMaxDelayMs (")
+
+
+def test_equal_waits_are_fine(load: Load) -> None:
+    waits = "retryBaseDelayMs: 500, retryMaxDelayMs: 500"
+    downloads = load(f"downloads: {{watchPath: /w, completedPath: /c, {waits}}}").downloads
+    assert downloads is not None
+    assert downloads.retry_base_delay_seconds == downloads.retry_max_delay_seconds == 0.5
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("http://nas", "http://nas"),
+        ("http://nas", "http://nas/"),
+        ("http://nas", "HTTP://NAS:80"),
+        ("https://nas:443/x", "https://nas./x/"),
+    ],
+)
+def test_the_same_peer_twice_is_refused(expect_problem: Expect, first: str, second: str) -> None:
+    expect_problem(
+        f"peers:\n- {{name: a, url: {first}, apiKey: k}}\n- {{name: b, url: §{second}, apiKey: k}}",
+        "this peer is already given on line 2",
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("http://nas", "https://nas"),
+        ("http://nas", "http://nas:81"),
+        ("http://nas/a", "http://nas/A"),
+        ("http://nas", "http://nas/a"),
+    ],
+)
+def test_peers_at_different_places_are_fine(load: Load, first: str, second: str) -> None:
+    text = f"[{{name: a, url: {first}, apiKey: k}}, {{name: b, url: {second}, apiKey: k}}]"
+    assert [peer.url for peer in load(f"peers: {text}").peers] == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("marked", "words"),
+    [
+        (
+            "peers: [{name: Ann, url: http://a, apiKey: k},\n"
+            "{name: §ann, url: http://b, apiKey: k}]",
+            "a peer of this name",
+        ),
+        (
+            "servers:\n- {name: X, type: radarr, url: http://a, apiKey: k}\n"
+            "- {name: §x, type: sonarr, url: http://b, apiKey: k}",
+            "a server of this name is already given on line 2",
+        ),
+        (
+            "jack: {apiKey: k}\nlibrary: [{folder: /v}, {folder: §/v/}]",
+            "this folder is already given on line 2",
+        ),
+    ],
+)
+def test_what_must_be_unique_is_refused_the_second_time(
+    expect_problem: Expect, marked: str, words: str
+) -> None:
+    expect_problem(marked, words)
+
+
+def test_every_repetition_names_the_first(problems: Problems) -> None:
+    peers = "\n".join(f"- {{name: a, url: http://h{n}, apiKey: k}}" for n in range(3))
+    assert [line.partition("jack.yaml")[2] for line in problems(f"peers:\n{peers}")] == [
+        ":3:10: a peer of this name is already given on line 2",
+        ":4:10: a peer of this name is already given on line 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("marked", "words"),
+    [
+        ("library: §[{folder: /v}]", "nothing of this library would be shared"),
+        ("jack: {statePath: /s}\nlibrary: §[{folder: /v}]", "set jack.apiKey"),
+        ("jack: {internalUrl: §http://a}", "nothing would answer at internalUrl"),
+    ],
+)
+def test_what_needs_the_http_side_needs_its_key(
+    expect_problem: Expect, marked: str, words: str
+) -> None:
+    expect_problem(marked, words)
+
+
+def test_an_empty_library_needs_no_key(load: Load) -> None:
+    assert load("library: []").library == ()
+
+
+def test_a_key_that_is_given_but_wrong_is_one_problem_only(expect_problem: Expect) -> None:
+    expect_problem("jack: {apiKey: {env: §UNSET}}\nlibrary: [{folder: /v}]", "UNSET is not set")
+    expect_problem("jack: §text\nlibrary: [{folder: /v}]", "expected a block")
+
+
+def test_all_problems_are_reported_together_in_the_order_of_the_file(problems: Problems) -> None:
+    lines = problems(
+        "jack:\n"
+        "  baseUrl: http://nas:5225\n"
+        "  statePath: state\n"
+        "downloads:\n"
+        "  watchPath: ~/watch\n"
+        "  maxConcurrentDownloads: 0\n"
+        "  checkpointBytes: 64MB\n"
+        "  watchMode: pool\n"
+        "  watchMode: poll\n"
+        "servers:\n"
+        "- {name: R, type: lidarr, url: nas, apiKey: {env: UNSET}}\n"
+        "library:\n"
+        "- folder: /v\n"
+        "peers:\n"
+        "- {name: a, url: http://h, apiKey: change-me}\n"
+        "- {name: a, url: http://h/, headers: {X-Api-Key: b}}\n"
+    )
+    starts = [line.partition("jack.yaml:")[2].partition(": ")[0] for line in lines]
+    assert starts == [
+        "2:3", "3:14", "5:3", "5:14", "6:27", "7:20", "8:14", "9:3", "11:19", "11:32", "11:51",
+        "13:1", "15:36", "16:3", "16:10", "16:18", "16:39",
+    ]  # fmt: skip

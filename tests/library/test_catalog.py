@@ -1,0 +1,323 @@
+"""Searching, looking up and opening what is shared."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePath
+from typing import Any
+
+import pytest
+
+from jack.errors import TransientError
+from jack.library import catalog as catalog_module
+from jack.library.catalog import Catalog
+from jack.library.folder import FolderSource
+from jack.library.shared import Shared, open_shared
+from jack.model import MOVIES, TV, Release
+
+Put = Callable[..., Path]
+
+
+class ListSource:
+    """A source of fixed releases that counts its scans and can be held up or made to fail."""
+
+    name = "list"
+
+    def __init__(self, *releases: Release) -> None:
+        self.releases = releases
+        self.scans = 0
+        self.error: Exception | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+
+    def scan(self) -> Iterable[Shared]:
+        self.scans += 1
+        self.entered.set()
+        assert self.gate.wait(10)
+        if self.error:
+            raise self.error
+        return [Shared(release, Path("/nowhere"), PurePath("x")) for release in self.releases]
+
+
+FILM = Release("a:movie:1", "Film", "f.mkv", MOVIES, 1, imdb_id="tt0133093", tmdb_id=603)
+OTHER = Release("a:movie:2", "Other", "o.mkv", MOVIES, 1)
+ONE = Release("a:episode:1", "S1E1", "1.mkv", TV, 1, tmdb_id=603, tvdb_id=7, season=1, episode=1)
+TWO = Release("a:episode:2", "S1E2", "2.mkv", TV, 1, tvdb_id=7, season=1, episode=2)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, [FILM, OTHER, ONE, TWO]),
+        ({"imdb_id": "tt0133093"}, [FILM]),
+        ({"imdb_id": "0133093"}, [FILM]),
+        ({"imdb_id": "TT0133093"}, [FILM]),
+        ({"tmdb_id": "603"}, [FILM]),
+        ({"tvdb_id": "7"}, [ONE, TWO]),
+        ({"tvdb_id": "7", "season": 1, "episode": 2}, [TWO]),
+        ({"tvdb_id": "7", "season": 2}, []),
+        ({"tmdb_id": "603", "imdb_id": "tt9", "tvdb_id": "7"}, [FILM]),
+        ({"imdb_id": "tt9", "tvdb_id": "7"}, []),
+        ({"tmdb_id": "None"}, []),
+        ({"tmdb_id": "603\x00"}, []),
+        ({"imdb_id": ""}, [FILM, OTHER, ONE, TWO]),
+    ],
+)
+def test_search_takes_the_first_id_of_tmdb_imdb_tvdb(
+    clock: Any, query: dict[str, Any], expected: list[Release]
+) -> None:
+    assert Catalog([ListSource(FILM, OTHER, ONE, TWO)], clock).search(**query) == expected
+
+
+def test_no_source_means_an_empty_catalog(clock: Any) -> None:
+    assert Catalog([], clock).search() == []
+
+
+def test_a_failing_source_is_reported_and_takes_nothing_from_the_others(
+    clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = ListSource(OTHER)
+    broken.error = OSError(5, "Input/output error")
+    assert Catalog([broken, ListSource(FILM)], clock).search() == [FILM]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_a_bug_in_a_source_is_not_hidden_and_does_not_block_the_next_scan(clock: Any) -> None:
+    source = ListSource(FILM)
+    source.error = ZeroDivisionError()
+    catalog = Catalog([source], clock)
+    with pytest.raises(ZeroDivisionError):
+        catalog.search()
+    source.error = None
+    assert catalog.search() == [FILM]
+
+
+def test_the_index_is_kept_until_it_is_old(clock: Any) -> None:
+    source = ListSource(FILM)
+    catalog = Catalog([source], clock, rescan_seconds=60)
+    catalog.search()
+    clock.seconds += 59
+    catalog.search()
+    assert source.scans == 1
+    source.releases = (OTHER,)
+    clock.seconds += 1
+    assert catalog.search() == [OTHER]
+    assert source.scans == 2
+
+
+def test_while_one_scans_the_others_go_on_with_the_old_index(clock: Any) -> None:
+    source = ListSource(FILM)
+    catalog = Catalog([source], clock, rescan_seconds=60)
+    catalog.search()
+    clock.seconds += 60
+    source.releases = (OTHER,)
+    source.gate.clear()
+    source.entered.clear()
+    seen: list[list[Release]] = []
+    scanner = threading.Thread(target=lambda: seen.append(catalog.search()))
+    scanner.start()
+    assert source.entered.wait(10)
+    assert catalog.search() == [FILM]
+    source.gate.set()
+    scanner.join(10)
+    assert seen == [[OTHER]]
+    assert source.scans == 2
+
+
+def test_whoever_comes_during_the_first_scan_waits_for_it(clock: Any) -> None:
+    source = ListSource(FILM)
+    source.gate.clear()
+    catalog = Catalog([source], clock)
+    seen: list[list[Release]] = []
+    threads = [threading.Thread(target=lambda: seen.append(catalog.search())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert source.entered.wait(10)
+    source.gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert seen == [[FILM]] * 3
+    assert source.scans == 1
+
+
+def test_a_first_scan_that_takes_too_long_asks_to_come_back(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_module, "FIRST_SCAN_WAIT_SECONDS", 0.01)
+    source = ListSource(FILM)
+    source.gate.clear()
+    catalog = Catalog([source], clock)
+    scanner = threading.Thread(target=catalog.search)
+    scanner.start()
+    assert source.entered.wait(10)
+    with pytest.raises(TransientError):
+        catalog.search()
+    source.gate.set()
+    scanner.join(10)
+
+
+@pytest.fixture
+def catalog(library: Path, clock: Any) -> Catalog:
+    return Catalog([FolderSource(library)], clock)
+
+
+def only_id(catalog: Catalog) -> str:
+    (release,) = catalog.search()
+    return release.id
+
+
+def test_an_item_tells_the_size_its_file_has_now(catalog: Catalog, put: Put) -> None:
+    put("a.mkv", b"1")
+    item_id = only_id(catalog)
+    put("a.mkv", b"12345")
+    release = catalog.get(item_id)
+    assert release is not None
+    assert release.size == 5
+
+
+def test_an_item_whose_file_is_gone_is_gone(catalog: Catalog, put: Put) -> None:
+    path = put("a.mkv")
+    item_id = only_id(catalog)
+    path.unlink()
+    assert catalog.get(item_id) is None
+    assert catalog.open(item_id) is None
+
+
+@pytest.mark.parametrize("item_id", ["", "x", "../../etc/passwd", "a:movie:\x00", "é" * 9000])
+def test_an_unknown_id_is_nothing(catalog: Catalog, put: Put, item_id: str) -> None:
+    put("a.mkv")
+    assert catalog.get(item_id) is None
+    assert catalog.open(item_id) is None
+
+
+def test_a_new_file_is_found_by_its_id_once_the_index_is_old(
+    catalog: Catalog, put: Put, clock: Any, library: Path
+) -> None:
+    catalog.search()
+    put("a.mkv")
+    (expected,) = FolderSource(library).scan()
+    assert catalog.get(expected.release.id) is None
+    clock.seconds += 60
+    assert catalog.get(expected.release.id) is not None
+
+
+def test_an_open_file_tells_its_size_name_and_version(catalog: Catalog, put: Put) -> None:
+    path = put("sub/a.mkv", b"12345")
+    item_id = only_id(catalog)
+    opened = catalog.open(item_id)
+    assert opened is not None
+    assert (opened.filename, opened.size) == ("a.mkv", 5)
+    assert os.pread(opened.descriptor, 10, 0) == b"12345"
+    opened.close()
+    same = catalog.open(item_id)
+    assert same is not None
+    same.close()
+    assert same.etag == opened.etag
+    os.utime(path, ns=(1, 1))
+    other = catalog.open(item_id)
+    assert other is not None
+    other.close()
+    assert other.etag != opened.etag
+    assert other.etag[0] == other.etag[-1] == '"'
+
+
+def test_a_replaced_file_has_another_tag_even_with_the_same_size_and_time(
+    catalog: Catalog, put: Put
+) -> None:
+    path = put("a.mkv", b"12345")
+    item_id = only_id(catalog)
+    tags = set()
+    for content in (b"12345", b"54321"):
+        spare = path.with_name("spare.tmp")
+        spare.write_bytes(content)
+        os.utime(spare, ns=(5, 5))
+        spare.replace(path)
+        opened = catalog.open(item_id)
+        assert opened is not None
+        opened.close()
+        tags.add(opened.etag)
+    assert len(tags) == 2
+
+
+def test_a_file_swapped_for_a_link_outwards_after_the_scan_is_not_opened(
+    catalog: Catalog, put: Put, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    path = put("a.mkv")
+    item_id = only_id(catalog)
+    path.unlink()
+    path.symlink_to(secret)
+    assert catalog.open(item_id) is None
+    assert catalog.get(item_id) is None
+
+
+def test_a_folder_swapped_for_a_link_outwards_after_the_scan_is_not_entered(
+    catalog: Catalog, put: Put, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "a.mkv").write_bytes(b"secret")
+    path = put("sub/a.mkv")
+    item_id = only_id(catalog)
+    shutil.rmtree(path.parent)
+    path.parent.symlink_to(outside)
+    assert catalog.open(item_id) is None
+
+
+@pytest.mark.parametrize("inner", ["a.mkv", "sub"])
+def test_a_link_put_in_place_between_resolving_and_opening_is_not_followed(
+    catalog: Catalog, put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inner: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "a.mkv").write_bytes(b"secret")
+    path = put("sub/a.mkv" if inner == "sub" else "a.mkv")
+    item_id = only_id(catalog)
+    real = os.path.realpath
+    swapped = []
+
+    def resolve_then_swap(name: Any, **options: Any) -> Any:
+        resolved = real(name, **options)
+        if str(name).endswith("a.mkv") and not swapped:
+            swapped.append(name)
+            victim = path.parent if inner == "sub" else path
+            target = outside if inner == "sub" else outside / "a.mkv"
+            victim.rename(tmp_path / "moved")
+            victim.symlink_to(target)
+        return resolved
+
+    monkeypatch.setattr(os.path, "realpath", resolve_then_swap)
+    assert catalog.open(item_id) is None
+    assert swapped
+
+
+def test_a_file_swapped_for_a_pipe_neither_blocks_nor_opens(catalog: Catalog, put: Put) -> None:
+    path = put("a.mkv")
+    item_id = only_id(catalog)
+    path.unlink()
+    os.mkfifo(path)
+    assert catalog.open(item_id) is None
+
+
+@pytest.mark.parametrize("relative", ["../secret", "/etc/passwd", "a\x00b", "", "."])
+def test_no_path_of_any_source_leads_out_of_its_root(
+    library: Path, tmp_path: Path, relative: str
+) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    assert open_shared(Shared(FILM, library, PurePath(relative))) is None
+
+
+def test_opening_leaves_no_descriptor_behind(catalog: Catalog, put: Put) -> None:
+    put("deep/er/a.mkv")
+    item_id = only_id(catalog)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        assert catalog.get(item_id) is not None
+        assert catalog.open("unknown") is None
+    assert len(os.listdir("/proc/self/fd")) == before

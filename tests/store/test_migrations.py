@@ -1,0 +1,72 @@
+"""The schema moves forward in one transaction, never backwards, and never half."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from peewee import SqliteDatabase
+
+from jack.errors import StateError
+from jack.store.database import Database
+from jack.store.migrations import MIGRATIONS, migrate
+
+
+def _version(path: Path) -> int:
+    with sqlite3.connect(path) as connection:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    return version
+
+
+def test_a_new_file_gets_the_newest_version_and_is_private(tmp_path: Path) -> None:
+    Database(tmp_path).close()
+    assert _version(tmp_path / "jack.db") == len(MIGRATIONS)
+    assert stat.S_IMODE((tmp_path / "jack.db").stat().st_mode) == 0o600
+
+
+def test_wal_and_full_sync_are_on(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    try:
+        assert database.raw.execute_sql("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert database.raw.execute_sql("PRAGMA synchronous").fetchone()[0] == 2
+    finally:
+        database.close()
+
+
+def test_a_migration_that_breaks_half_way_leaves_the_old_version_whole(tmp_path: Path) -> None:
+    Database(tmp_path).close()
+    raw = SqliteDatabase(str(tmp_path / "jack.db"))
+    broken = [*MIGRATIONS, ("CREATE TABLE half (id INTEGER)", "THIS IS NOT SQL")]
+    with pytest.raises(Exception, match="syntax"):
+        migrate(raw, broken)
+    assert _version(tmp_path / "jack.db") == len(MIGRATIONS)
+    assert "half" not in raw.get_tables()
+    again = [*MIGRATIONS, ("CREATE TABLE whole (id INTEGER)",)]
+    assert migrate(raw, again) == len(again)
+    assert "whole" in raw.get_tables()
+    raw.close()
+
+
+def test_a_newer_database_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    Database(tmp_path).close()
+    with sqlite3.connect(tmp_path / "jack.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StateError, match="newer jack"):
+        Database(tmp_path)
+    assert _version(tmp_path / "jack.db") == 99
+
+
+def test_a_file_that_is_no_database_is_one_clear_sentence(tmp_path: Path) -> None:
+    (tmp_path / "jack.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(StateError, match=r"cannot use .*jack\.db"):
+        Database(tmp_path)
+
+
+def test_a_look_from_outside_creates_nothing(tmp_path: Path) -> None:
+    with Database.existing(tmp_path) as database:
+        assert database is None
+    assert list(tmp_path.iterdir()) == []

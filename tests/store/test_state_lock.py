@@ -1,0 +1,55 @@
+"""One jack per state folder, whatever happens to the first one."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from jack.errors import AlreadyRunning, StateError
+from jack.store.lock import StateLock
+
+
+def test_line_19_a_second_jack_is_refused_and_told_the_pid_of_the_first(tmp_path: Path) -> None:
+    first = StateLock(tmp_path)
+    first.acquire()
+    try:
+        with pytest.raises(AlreadyRunning, match=str(os.getpid())) as refusal:
+            StateLock(tmp_path).acquire()
+        assert refusal.value.exit_code == 3
+    finally:
+        first.release()
+    second = StateLock(tmp_path)
+    second.acquire()
+    second.release()
+
+
+def test_the_lock_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        StateLock(tmp_path).acquire()
+        os.kill(os.getpid(), 9)
+    os.waitpid(child, 0)
+    lock = StateLock(tmp_path)
+    lock.acquire()
+    lock.release()
+
+
+def test_a_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(StateError, match="does not support locks"):
+        StateLock(tmp_path).acquire()
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_uid(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match=f"uid {os.getuid()}"):
+        StateLock(tmp_path / "file" / "state").acquire()

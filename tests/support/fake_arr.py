@@ -1,0 +1,315 @@
+"""A small Radarr or Sonarr on loopback: answers like the real ones, and fails on demand.
+
+    with FakeArr("radarr", api_key="k") as radarr:
+        ... radarr.url ...
+        radarr.wait_for_commands(1)
+        radarr.go_down(); radarr.come_back()          # the same port, refused in between
+        with radarr.answering(503, "<html>starting</html>"): ...
+        with radarr.hanging(): ...                    # takes the request, says nothing
+
+Commands end at once (`completed`); a path that does not exist ends as `unsuccessful`, as there.
+With `hold_commands=True` they stay `queued`, and an identical one is answered with the first's id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+PRODUCTS = {"radarr": "Radarr", "sonarr": "Sonarr"}
+SCANS = {"radarr": "DownloadedMoviesScan", "sonarr": "DownloadedEpisodesScan"}
+WAIT_SECONDS = 10.0
+START_PAGE = "<!doctype html><html><head><title>Start</title></head><body></body></html>"
+"""The single-page interface, which answers every address outside the API."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it arrived; `body` is the parsed JSON, or the raw text when it was none."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back; a `body` that is not text is sent as JSON."""
+
+    status: int
+    body: Any = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def encoded(self) -> tuple[bytes, str]:
+        if isinstance(self.body, str):
+            return self.body.encode(), "text/html"
+        return json.dumps(self.body, indent=2).encode(), "application/json; charset=utf-8"
+
+
+class FakeArr:
+    """One fake server; listens from construction on. `close` (or `with`) ends every thread."""
+
+    def __init__(
+        self,
+        kind: str = "radarr",
+        api_key: str = "0123456789abcdef0123456789abcdef",
+        url_base: str = "",
+        hold_commands: bool = False,
+    ) -> None:
+        self.kind = kind
+        self.product = PRODUCTS[kind]
+        self.api_key = api_key
+        self.url_base = url_base
+        self.hold_commands = hold_commands
+        self.requests: list[Request] = []
+        self.commands: list[dict[str, Any]] = []
+        self._changed = threading.Condition()
+        self._fault: Answer | None = None
+        self._gate = threading.Event()
+        self._gate.set()
+        # Bound but never listening: keeps the port ours while down (SO_REUSEADDR on both sockets).
+        self._reservation = socket.socket()
+        self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reservation.bind(("127.0.0.1", 0))
+        self.port: int = self._reservation.getsockname()[1]
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+        self.come_back()
+
+    def __enter__(self) -> FakeArr:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{self.url_base}"
+
+    @property
+    def scanned(self) -> list[str]:
+        """The paths of the import commands, in the order they came."""
+        with self._changed:
+            return [str(command["body"].get("path")) for command in self.commands]
+
+    # -- faults ------------------------------------------------------------------------------------
+
+    def go_down(self) -> None:
+        """Close the port and every open connection: from here on connecting is refused."""
+        server, thread = self._server, self._thread
+        self._server = self._thread = None
+        if server is None or thread is None:
+            return
+        server.shutdown()
+        thread.join()
+        server.cut_connections()
+        was_open = self._gate.is_set()
+        self._gate.set()  # lets hanging handlers see their cut connection
+        server.server_close()  # joins the handlers' threads
+        if not was_open:
+            self._gate.clear()
+
+    def come_back(self) -> None:
+        """Listen again, on the same port. What was recorded stays."""
+        if self._server is None:
+            self._server = _Server(self)
+            self._thread = threading.Thread(
+                target=self._server.serve_forever,
+                kwargs={"poll_interval": 0.01},
+                name=f"fake-{self.kind}",
+                daemon=True,
+            )
+            self._thread.start()
+
+    @contextlib.contextmanager
+    def answering(
+        self, status: int, body: Any = "", headers: Mapping[str, str] | None = None
+    ) -> Iterator[None]:
+        """Inside the block every request gets this answer (text is sent as HTML)."""
+        self._fault = Answer(status, body, headers or {})
+        try:
+            yield
+        finally:
+            self._fault = None
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Inside the block requests are taken and recorded, and answered only after it."""
+        self._gate.clear()
+        try:
+            yield
+        finally:
+            self._gate.set()
+
+    def close(self) -> None:
+        self._gate.set()
+        self.go_down()
+        self._reservation.close()
+
+    # -- waiting -----------------------------------------------------------------------------------
+
+    def wait_for_commands(self, count: int, timeout_seconds: float = WAIT_SECONDS) -> None:
+        """Return once `count` commands were accepted; AssertionError when that takes too long."""
+        self._wait(lambda: len(self.commands) >= count, f"{count} commands", timeout_seconds)
+
+    def wait_for_requests(self, count: int, timeout_seconds: float = WAIT_SECONDS) -> None:
+        """Return once `count` requests arrived, answered or not."""
+        self._wait(lambda: len(self.requests) >= count, f"{count} requests", timeout_seconds)
+
+    def _wait(self, done: Any, what: str, timeout_seconds: float) -> None:
+        with self._changed:
+            if not self._changed.wait_for(done, timeout_seconds):
+                raise AssertionError(
+                    f"{self.product}: no {what} in {timeout_seconds:g} s;"
+                    f" {len(self.requests)} requests, commands {self.commands}"
+                )
+
+    # -- answers (called by the handler) -----------------------------------------------------------
+
+    def handle(self, request: Request) -> Answer:
+        with self._changed:
+            self.requests.append(request)
+            self._changed.notify_all()
+        self._gate.wait()
+        with self._changed:
+            if self._server is None:
+                return Answer(503)  # down meanwhile: nobody reads this, and no command is taken
+            answer = self._fault or self._route(request)
+            self._changed.notify_all()
+        return answer
+
+    def _route(self, request: Request) -> Answer:
+        path = request.path.split("?", 1)[0]
+        if path == f"{self.url_base}/ping":
+            return Answer(200, {"status": "OK"})
+        if not path.startswith(f"{self.url_base}/api/"):
+            return Answer(200, START_PAGE)
+        sent = {name.lower(): value for name, value in request.headers.items()}
+        if sent.get("x-api-key") != self.api_key:
+            return Answer(401)
+        route = (request.method, path.removeprefix(f"{self.url_base}/api/v3/"))
+        if route == ("GET", "system/status"):
+            return Answer(200, self._status())
+        if route == ("POST", "command"):
+            return self._take_command(request.body)
+        if route == ("GET", "command"):
+            return Answer(200, self.commands)
+        if request.method == "GET" and route[1].startswith("command/"):
+            wanted = route[1].removeprefix("command/")
+            found = [command for command in self.commands if str(command["id"]) == wanted]
+            return Answer(200, found[0]) if found else Answer(404, {"message": "NotFound"})
+        return Answer(404, {"message": "NotFound"})
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "appName": self.product,
+            "instanceName": self.product,
+            "version": "6.1.0.10293" if self.kind == "radarr" else "4.0.19.2979",
+            "urlBase": self.url_base,
+            "isDocker": True,
+        }
+
+    def _take_command(self, body: Any) -> Answer:
+        if not isinstance(body, dict) or not body.get("name"):
+            return Answer(400, {"message": "A request body is required", "description": "..."})
+        if str(body["name"]).lower() != SCANS[self.kind].lower():
+            return Answer(500, {"message": "Sequence contains no matching element"})
+        for command in self.commands:
+            if command["status"] == "queued" and command["body"] == body:
+                return Answer(201, command)
+        command = {"id": len(self.commands) + 1, "name": body["name"], "body": body}
+        command |= {"status": "queued", "result": "unknown"}
+        answer = Answer(201, dict(command))
+        if not self.hold_commands:
+            command |= self._outcome(body.get("path"))
+        self.commands.append(command)
+        return answer
+
+    def _outcome(self, path: Any) -> dict[str, Any]:
+        if not path:
+            return {"status": "failed", "exception": "A path must be provided"}
+        if not os.path.exists(path):
+            return {"status": "completed", "result": "unsuccessful", "message": "Failed to import"}
+        return {"status": "completed", "result": "successful"}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False  # so that server_close joins the handlers
+    block_on_close = True
+
+    def __init__(self, fake: FakeArr) -> None:
+        self.fake = fake
+        self._open: set[socket.socket] = set()
+        self._open_lock = threading.Lock()
+        super().__init__(("127.0.0.1", fake.port), _Handler)
+
+    def opened(self, connection: socket.socket) -> None:
+        with self._open_lock:
+            self._open.add(connection)
+
+    def closed(self, connection: socket.socket) -> None:
+        with self._open_lock:
+            self._open.discard(connection)
+
+    def cut_connections(self) -> None:
+        with self._open_lock:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.opened(request)  # here, not in the handler's thread: a cut right after accept meets it
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.closed(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hung up is part of the scenarios, not worth a traceback."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one segment: in two, Nagle costs 40 ms an answer
+    server: _Server
+
+    def do_GET(self) -> None:
+        self._respond()
+
+    def do_POST(self) -> None:
+        self._respond()
+
+    def _respond(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            body = json.loads(raw) if raw else None
+        except ValueError:
+            body = raw.decode("utf-8", "replace")
+        answer = self.server.fake.handle(
+            Request(self.command, self.path, dict(self.headers.items()), body)
+        )
+        payload, content_type = answer.encoded()
+        self.send_response(answer.status)
+        for name, value in {"Content-Type": content_type, **answer.headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the requests are recorded."""
