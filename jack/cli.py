@@ -12,7 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from jack import screen, wishing
-from jack.blackhole.stub import MAX_STUB_BYTES, build_stub, describe_stub
+from jack.blackhole.describe import describe_stub
+from jack.blackhole.stub import MAX_STUB_BYTES, build_stub
 from jack.config import Config, find_config, load_config
 from jack.downloads.explain import record, why
 from jack.errors import ConfigError, JackError, UserError

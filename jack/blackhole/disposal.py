@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from jack.blackhole.names import for_log
 from jack.blackhole.reading import fingerprint, snapshot
 from jack.blackhole.stub import read_stub
 from jack.errors import StorageError
 from jack.model import Stub
-from jack.support.files import NAME_MAX_BYTES, printable, rename_new, same_file
+from jack.support.files import NAME_MAX_BYTES, rename_new, same_file
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def remove_stub(path: Path, stub: Stub) -> bool:
         log.warning(
             "stub %s is done with but cannot be removed (%s): jack's user has to be able to"
             " delete in the watch folder",
-            printable(path.name),
+            for_log(path.name),
             error.strerror,
         )
         return False
@@ -67,7 +68,7 @@ def park_failed_stub(path: Path, stub: Stub) -> Path | None:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         log.warning(
             "stub %s cannot be moved to %s/ (%s); it stays where it is",
-            printable(path.name),
+            for_log(path.name),
             FAILED_FOLDER,
             reason,
         )

@@ -6,8 +6,7 @@ import logging
 import os
 from pathlib import Path
 
-from jack.blackhole.inbox import concerns_intake
-from jack.support.files import printable
+from jack.blackhole.names import concerns_intake, for_log
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ class Folder:
         return found
 
     def _note(self, trouble: str | None) -> None:
-        where = printable(str(self.path))
+        where = for_log(str(self.path))
         if trouble is not None and self._trouble is None:
             log.warning(
                 "the watch folder %s cannot be read (%s): no new stub is seen until that is mended;"

@@ -6,16 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-STUB_SUFFIX: Final = ".torrent"
-MAGNET_SUFFIX: Final = ".magnet"
 MAX_PENDING_NAMES: Final = 10_000
-
-
-def concerns_intake(name: str) -> bool:
-    """Whether a file of this name is worth a look; hidden files and all other suffixes are not."""
-    if name.startswith(".") or "/" in name:
-        return False
-    return name.lower().endswith((STUB_SUFFIX, MAGNET_SUFFIX))
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Final
 
 from jack.blackhole.folder import Folder
-from jack.blackhole.inbox import MAGNET_SUFFIX, Inbox, concerns_intake
+from jack.blackhole.inbox import Inbox
+from jack.blackhole.names import MAGNET_SUFFIX, concerns_intake, for_log
 from jack.blackhole.reading import Snapshot, fingerprint, snapshot
 from jack.blackhole.stub import MAX_STUB_BYTES, NoStub, read_stub
 from jack.model import Stub
 from jack.support.clock import Clock
-from jack.support.files import printable
 
 log = logging.getLogger(__name__)
 
@@ -232,7 +232,7 @@ class Intake:
                 log.exception(
                     "%s could not be taken: a bug in jack; the stub stays and is tried again at"
                     " each scan",
-                    printable(name),
+                    for_log(name),
                 )
             return
         seen.stub = stub
@@ -241,7 +241,7 @@ class Intake:
             log.warning(
                 "%s names friend %s, who is not in the config (a friend's id changes with the url):"
                 " add the peer, or remove the stub; it stays where it is",
-                printable(name),
+                for_log(name),
                 stub.peer_id,
             )
 
@@ -251,7 +251,7 @@ class Intake:
         if self._first_time(seen, "foreign"):
             log.info(
                 "%s is not jack's stub: %s; left alone",
-                printable(name),
+                for_log(name),
                 f"it is larger than {MAX_STUB_BYTES} bytes"
                 if too_large
                 else "it belongs to a torrent client",
@@ -263,7 +263,7 @@ class Intake:
             self._look_again_soon(name)
         unchanged_seconds = self._clock.monotonic() - seen.since_seconds
         if unchanged_seconds >= UNREADABLE_SAID_AFTER_SECONDS and self._first_time(seen, "torn"):
-            log.warning("%s is not a readable torrent (yet); it stays where it is", printable(name))
+            log.warning("%s is not a readable torrent (yet); it stays where it is", for_log(name))
 
     def _cannot_read(self, name: str, error: OSError) -> None:
         if error.errno in _GONE:
@@ -274,7 +274,7 @@ class Intake:
             log.warning(
                 "%s cannot be read (%s): jack's user has to be able to read and delete in the watch"
                 " folder; it is tried again at each scan",
-                printable(name),
+                for_log(name),
                 error.strerror,
             )
 
@@ -283,7 +283,7 @@ class Intake:
             log.warning(
                 "%s is a magnet link, which jack cannot download; left alone. Turn off Save"
                 " Magnet Files in the Torrent Blackhole client of Radarr or Sonarr",
-                printable(name),
+                for_log(name),
             )
 
     @staticmethod

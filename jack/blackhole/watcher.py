@@ -26,9 +26,9 @@ from watchdog.events import (
 from watchdog.observers.api import BaseObserver
 from watchdog.utils import UnsupportedLibcError
 
-from jack.blackhole.inbox import Inbox, concerns_intake
+from jack.blackhole.inbox import Inbox
 from jack.blackhole.mounts import network_file_system
-from jack.support.files import printable
+from jack.blackhole.names import concerns_intake, for_log
 
 log = logging.getLogger(__name__)
 
@@ -231,7 +231,7 @@ class Watcher:
 
     @property
     def _where(self) -> str:
-        return printable(str(self._folder))
+        return for_log(str(self._folder))
 
 
 def _reason(error: Exception) -> str:

@@ -90,7 +90,3 @@ def shared_with_key(draft: Draft, reading: Reading) -> None:
         reading.report(
             draft.at["library"], "nothing of this library would be shared: set jack.apiKey as well"
         )
-    if jack is not None and "internal_url" in jack.at:
-        reading.report(
-            jack.at["internal_url"], "nothing would answer at internalUrl: set jack.apiKey as well"
-        )

@@ -97,7 +97,7 @@ class DownloadsConfig:
         default=60.0, metadata=key("idleTimeoutMs", kinds.duration(100))
     )
     checkpoint_bytes: int = field(
-        default=64 * 1024**2, metadata=key("checkpointBytes", kinds.size(64 * 1024))
+        default=64 * 1024**2, metadata=key("checkpointBytes", kinds.size(1024))
     )
     checkpoint_interval_seconds: float = field(
         default=10.0, metadata=key("checkpointIntervalMs", kinds.duration(100))

@@ -19,7 +19,7 @@ from jack.model import Download, DownloadStatus, Release, WaitReason
 from jack.peers.protocol import release_to_json
 from jack.store.downloads import Downloads
 from jack.support.clock import Clock
-from jack.support.retry_after import MAX_RETRY_AFTER_SECONDS
+from jack.support.retry_after import MAX_WAIT_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class Entry:
         remaining = (due - self._clock.now()).total_seconds() if due else 0.0
         if remaining > 0 and download.wait_reason is not WaitReason.SPACE:
             # A clock that was wrong when the row was written must not make it wait for years.
-            longest = max(MAX_RETRY_AFTER_SECONDS, self._policy.max_seconds)
+            longest = max(MAX_WAIT_SECONDS, self._policy.max_seconds)
             self._service.later(download.id, min(remaining, longest))
         else:
             self._service.later(download.id, 0.0)

@@ -74,11 +74,11 @@ class HandoverDesk:
         for download in self._downloads.with_status(DownloadStatus.COMPLETED):
             self.begin(download)
         for download_id, server in self._handovers.open():
-            download = self._downloads.get(download_id)
-            if download is None or download.status is DownloadStatus.COMPLETED:
+            finished = self._downloads.get(download_id)
+            if finished is None or finished.status is DownloadStatus.COMPLETED:
                 continue
-            if server in self._importer.servers_for(download.category):
-                self._submit(download, [server])
+            if server in self._importer.servers_for(finished.category):
+                self._submit(finished, [server])
             else:
                 self._handovers.drop(download_id, server)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from jack.errors import Interrupted, JackError
 from jack.model import Validator
+from jack.store.database import Database
 from jack.store.downloads import Downloads
 
 ReadReleaseSize = Callable[[], int]
@@ -17,8 +18,13 @@ class RowLedger:
     Interrupted when the row is no longer to be worked on."""
 
     def __init__(
-        self, downloads: Downloads, download_id: int, read_release_size: ReadReleaseSize
+        self,
+        database: Database,
+        downloads: Downloads,
+        download_id: int,
+        read_release_size: ReadReleaseSize,
     ) -> None:
+        self._database = database
         self._downloads = downloads
         self._id = download_id
         self._read_release_size = read_release_size
@@ -33,7 +39,9 @@ class RowLedger:
         self._must(self._downloads.identify(self._id, validator))
 
     def checkpoint(self, offset: int) -> None:
-        self._must(self._downloads.checkpoint(self._id, offset))
+        """Called from a helper thread of the transfer as well, which needs a connection of its own."""
+        with self._database.connection():
+            self._must(self._downloads.checkpoint(self._id, offset))
 
     def reread_release_size(self) -> int | None:
         """None when the metadata cannot be had; the transfer then trusts what it was told itself."""

@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 log = logging.getLogger(__name__)
 
@@ -89,16 +90,18 @@ class Slots:
         self._lines.setdefault(peer_id, deque()).append(download_id)
 
     def _pump(self) -> None:
+        started: list[tuple[int, Future[None]]] = []
         with self._lock:
             while len(self._running) < self._size and not self._closed:
                 download_id = self._next()
                 if download_id is None:
-                    return
+                    break
                 self._running.add(download_id)
-                self._pool.submit(self._work, download_id).add_done_callback(
-                    lambda future, done=download_id: self._ended(done, future)
-                )
+                started.append((download_id, self._pool.submit(self._work, download_id)))
             give_way = self._resting.popitem(last=False)[1] if self._wanted() else None
+        for download_id, future in started:
+            # Outside the lock: a future that is done already calls back in this very thread.
+            future.add_done_callback(partial(self._ended, download_id))
         if give_way is not None:
             give_way()
 

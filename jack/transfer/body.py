@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import fcntl
+import http.client
 import io
 import os
 import select
@@ -19,11 +20,11 @@ import ssl
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from jack.errors import TransientError
 from jack.support.clock import Clock
-from jack.support.http import Wire, translated
+from jack.support.http import Wire
 from jack.transfer.part import CANNOT_SPLICE, Part
 from jack.transfer.patience import Patience
 
@@ -79,13 +80,17 @@ def open_reader(
             return
         sock, buffered = direct
         sock.settimeout(0)
-        receive = _Receive(sock, buffered, part, patience, size)
+        receive = _Receive(sock, buffered, wire, part, patience, size)
         tls = isinstance(sock, ssl.SSLSocket)
         if Way.SPLICE not in ways or tls or not hasattr(os, "splice") or size < _WORTH_A_PIPE_BYTES:
             yield receive
             return
-        pipe = stack.enter_context(_pipe())
-        yield _Splice(sock, part, patience, pipe, receive)
+        try:
+            pipe = stack.enter_context(_pipe())
+        except OSError:  # no file descriptor left: that one is not needed
+            yield receive
+            return
+        yield _Splice(sock, wire, part, patience, pipe, receive)
 
 
 def _unwrapped(raw: Any, wire: Wire) -> tuple[socket.socket, io.BufferedReader] | None:
@@ -117,6 +122,19 @@ def _pipe() -> Iterator[tuple[int, int]]:
         os.close(ends[1])
 
 
+@contextlib.contextmanager
+def _network_errors(who: str, wire: Wire) -> Iterator[None]:
+    """Only around calls that touch nothing but the network: whatever they raise is the connection's
+    fault. ValueError and AttributeError are what http.client raises when its socket is shut under
+    it."""
+    try:
+        yield
+    except (OSError, HTTPError, http.client.HTTPException, ValueError, AttributeError) as error:
+        wire.check()
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise TransientError(f"{who}: the connection broke ({why})") from error
+
+
 class _Receive:
     """recv_into one buffer, then write. The socket does not block; waiting is done in
     `patience`."""
@@ -125,11 +143,13 @@ class _Receive:
         self,
         sock: socket.socket,
         buffered: io.BufferedReader,
+        wire: Wire,
         part: Part,
         patience: Patience,
         size: int,
     ) -> None:
         self._sock = sock
+        self._wire = wire
         self._buffered: io.BufferedReader | None = buffered
         self._part = part
         self._patience = patience
@@ -141,7 +161,8 @@ class _Receive:
             return
         if self._view is None:
             self._view = memoryview(bytearray(self._size))
-        filled = self._fill(self._view[: min(limit, len(self._view))])
+        with _network_errors(self._patience.who, self._wire):
+            filled = self._fill(self._view[: min(limit, len(self._view))])
         self._patience.brought(filled)
         self._part.append(self._view[:filled])
 
@@ -187,12 +208,14 @@ class _Splice:
     def __init__(
         self,
         sock: socket.socket,
+        wire: Wire,
         part: Part,
         patience: Patience,
         pipe: tuple[int, int],
         receive: _Receive,
     ) -> None:
         self._sock = sock
+        self._wire = wire
         self._part = part
         self._patience = patience
         self._out, self._in = pipe
@@ -200,31 +223,30 @@ class _Splice:
         self._works = True
 
     def step(self, limit: int) -> None:
-        if not self._works:
+        if self._works and self._receive.drain(limit):
+            return
+        moved = self._into_pipe(min(limit, _BUFFER_BYTES)) if self._works else None
+        if moved is None:
             self._receive.step(limit)
-        elif not self._receive.drain(limit):
-            self._splice(limit)
-
-    def _splice(self, limit: int) -> None:
-        while True:
-            try:
-                moved = os.splice(
-                    self._sock.fileno(),
-                    self._in,
-                    min(limit, _BUFFER_BYTES),
-                    flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK,
-                )
-                break
-            except BlockingIOError:
-                self._patience.wait_for(self._sock)
-            except OSError as error:
-                if error.errno not in CANNOT_SPLICE:
-                    raise
-                self._works = False
-                return self._receive.step(limit)
+            return
         self._patience.brought(moved)
         self._works = self._part.append_from_pipe(self._out, moved)
-        return None
+
+    def _into_pipe(self, limit: int) -> int | None:
+        """How many bytes went from the socket into the pipe; None when splice does not work
+        here."""
+        flags = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
+        with _network_errors(self._patience.who, self._wire):
+            while True:
+                try:
+                    return os.splice(self._sock.fileno(), self._in, limit, flags=flags)
+                except BlockingIOError:
+                    self._patience.wait_for(self._sock)
+                except OSError as error:
+                    if error.errno not in CANNOT_SPLICE:
+                        raise
+                    self._works = False
+                    return None
 
 
 class _Portable:
@@ -252,11 +274,12 @@ class _Portable:
     def step(self, limit: int) -> None:
         begun = self._clock.monotonic()
         self._keep_watch(begun)
-        try:
-            data = self._raw.read1(min(limit, _READ_BYTES), decode_content=False)
-        except (ReadTimeoutError, TimeoutError) as error:
-            self._wire.check()
-            raise self._patience.stalled() from error
+        with _network_errors(self._patience.who, self._wire):
+            try:
+                data = self._raw.read1(min(limit, _READ_BYTES), decode_content=False)
+            except (ReadTimeoutError, TimeoutError) as error:
+                self._wire.check()
+                raise self._patience.stalled() from error
         self._patience.brought(len(data))
         self._part.append(memoryview(data))
         self._patience.waited(self._clock.monotonic() - begun)
@@ -266,21 +289,7 @@ class _Portable:
         if now >= self._watched_until:
             window = self._patience.window_seconds
             self._watch.close()
-            self._watch.enter_context(self._wire.deadline(3 * window, "a piece of the body"))
+            self._watch.enter_context(
+                self._wire.deadline(3 * window, f"{self._patience.who}: a piece")
+            )
             self._watched_until = now + window
-
-
-def receive(reader: Reader, part: Part, goal: int, wire: Wire, who: str) -> Iterator[int]:
-    """Read until the file is `goal` bytes long; yields after every step how many bytes it brought.
-
-    Raises TransientError when the body ends before.
-    """
-    while part.end < goal:
-        before = part.end
-        wire.check()
-        with translated(who, wire):
-            reader.step(goal - before)
-        if part.end == before:
-            wire.check()
-            raise TransientError(f"{who}: the connection ended {goal - before} bytes early")
-        yield part.end - before

@@ -131,7 +131,7 @@ class Checkpoints:
         try:
             self._sync()
             self._record(offset)
-        except BaseException as error:  # handed to the reading thread, whatever it is
+        except Exception as error:  # noqa: BLE001 - handed to the reading thread
             self._failure = error
             self._on_failure(StorageError(f"a checkpoint failed: {error}"))
             return

@@ -5,107 +5,51 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import requests
 
 from jack.errors import PermanentError, ProtocolError, TransientError
 from jack.model import Validator
 from jack.support.clock import Clock
-from jack.support.files import shown
 from jack.support.http import Wire
 from jack.support.statuses import error_for_status
 from jack.transfer import ranges
 from jack.transfer.answers import Anew, Append, Complete, Fresh, Question, Verdict, judge
-from jack.transfer.body import ALL_WAYS, Way, open_reader, receive
+from jack.transfer.body import ALL_WAYS, Reader, Way, open_reader
 from jack.transfer.checkpoints import Checkpoints, Rhythm
 from jack.transfer.part import Part
 from jack.transfer.patience import Patience
 from jack.transfer.space import SpaceLedger, human
+from jack.transfer.terms import (
+    Ledger,
+    OpenFile,
+    Outcome,
+    Progress,
+    TransferSettings,
+    TransferState,
+)
+
+__all__ = [
+    "Engine",
+    "Ledger",
+    "OpenFile",
+    "Outcome",
+    "Progress",
+    "TransferSettings",
+    "TransferState",
+]
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TransferSettings:
-    """The numbers of the config's `downloads` block that a transfer needs."""
-
-    idle_timeout_seconds: float
-    checkpoint_bytes: int
-    checkpoint_interval_seconds: float
-    max_file_bytes: int
-    file_mode: int
-
-
-@dataclass(frozen=True)
-class TransferState:
-    """What the row knows when the attempt starts. Sizes in bytes; `release_size` 0 means
-    unknown."""
-
-    who: str
-    """The peer's name, for sentences."""
-    dest: Path
-    part: Path
-    offset: int
-    """Bytes [0, offset) of `part` are on disk."""
-    expected: int | None
-    """The size recorded once a transfer or the release stated it."""
-    release_size: int
-    validator: Validator
-    use_if_range: bool = True
-
-
-class Ledger(Protocol):
-    """Where a transfer records what it knows; every call is durable when it returns.
-
-    `checkpoint` is called from a helper thread as well. Any call may raise Interrupted or
-    StorageError.
-    """
-
-    def restart(self, reason: str, validator: Validator) -> None:
-        """All bytes on disk are given up; the next ones belong to the version `validator` names."""
-
-    def expect(self, size: int, source: str, mismatch: bool) -> None:
-        """`size` is what the file must have; `source` is "content_length", "content_range" or
-        "release_size". `mismatch`: the release says otherwise."""
-
-    def identify(self, validator: Validator) -> None:
-        """The version of the file that is being fetched."""
-
-    def checkpoint(self, offset: int) -> None:
-        """Bytes [0, offset) are on disk."""
-
-    def reread_release_size(self) -> int | None:
-        """Ask the peer for the metadata once more; None when it cannot be had."""
-
-
-OpenFile = Callable[[Mapping[str, str], Wire], requests.Response]
-"""GET the file with these headers; any status is returned, its body unread. Raises jack's
-errors."""
-
-
-@dataclass
-class Progress:
-    """What an attempt has done so far, readable after success and failure alike. Offsets are
-    durable ones. `if_range_ignored`: If-Range with the file's own ETag was answered with the whole
-    file."""
-
-    start_offset: int = 0
-    end_offset: int = 0
-    restarted: bool = False
-    if_range_ignored: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The complete file of `size` bytes stands under its final name, durably."""
-
-    size: int
-    restarted: bool
-    if_range_ignored: bool
+class _Tools:
+    settings: TransferSettings
+    clock: Clock
+    space: SpaceLedger
+    ways: frozenset[Way]
 
 
 class Engine:
@@ -118,10 +62,7 @@ class Engine:
         space: SpaceLedger,
         ways: frozenset[Way] = ALL_WAYS,
     ) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._space = space
-        self._ways = ways
+        self._tools = _Tools(settings, clock, space, ways)
 
     def run(
         self,
@@ -139,8 +80,8 @@ class Engine:
         """
         progress = progress if progress is not None else Progress()
         progress.start_offset = progress.end_offset = state.offset
-        with Part(state.part, state.dest, self._settings.file_mode) as part:
-            attempt = _Attempt(self, state, ledger, open_file, wire, progress, part)
+        with Part(state.part, state.dest, self._tools.settings.file_mode) as part:
+            attempt = _Attempt(self._tools, state, ledger, open_file, wire, progress, part)
             size = attempt.run()
         return Outcome(size, progress.restarted, progress.if_range_ignored)
 
@@ -148,7 +89,7 @@ class Engine:
 class _Attempt:
     def __init__(
         self,
-        engine: Engine,
+        tools: _Tools,
         state: TransferState,
         ledger: Ledger,
         open_file: OpenFile,
@@ -156,10 +97,8 @@ class _Attempt:
         progress: Progress,
         part: Part,
     ) -> None:
-        self._settings = engine._settings
-        self._clock = engine._clock
-        self._space = engine._space
-        self._ways = engine._ways
+        self._tools = tools
+        self._settings = tools.settings
         self._state = state
         self._ledger = ledger
         self._open_file = open_file
@@ -177,7 +116,6 @@ class _Attempt:
             return self._offset
         self._open_part()
         if recorded is not None and recorded == self._offset:
-            self._check_size(recorded)
             return self._finish(recorded)
         return self._fetch()
 
@@ -220,7 +158,7 @@ class _Attempt:
 
     def _judge(self, response: requests.Response) -> Verdict:
         question = Question(self._offset, self._expected, self._validator)
-        now = self._clock.now()
+        now = self._tools.clock.now()
         try:
             verdict = judge(question, response.status_code, _headers_of(response), now)
         except ProtocolError as error:
@@ -308,53 +246,65 @@ class _Attempt:
         return size
 
     def _receive(self, response: requests.Response, goal: int, size: int) -> None:
-        """Append the body up to `goal`; then, or when that fails, everything received is made
-        durable."""
-        folder = self._state.part.parent
-        self._part.start_at(self._offset)
-        with self._space.reserve(folder, size - self._offset) as reservation:
-            checkpoints = self._checkpoints()
-            try:
-                try:
-                    for moved in self._steps(response, goal):
-                        reservation.used(moved)
-                        if self._part.end < goal:
-                            checkpoints.wrote(self._part.end)
-                finally:
-                    response.close()
-                    self._wire.bind(None)  # its socket may serve another exchange from now on
-                    checkpoints.finish(self._part.end)
-            finally:
-                self._progress.end_offset = checkpoints.durable
+        """Append the body until the file is `goal` bytes long, of `size` in the end.
 
-    def _steps(self, response: requests.Response, goal: int):  # type: ignore[no-untyped-def]
-        state, settings = self._state, self._settings
-        patience = Patience(state.who, self._wire, self._clock, settings.idle_timeout_seconds)
-        with open_reader(
-            response.raw,
-            self._wire,
-            self._part,
-            patience,
-            self._clock,
-            goal - self._offset,
-            self._ways,
-        ) as reader:
-            yield from receive(reader, self._part, goal, self._wire, state.who)
+        A new file is created only when there is room for it; cutting an old one makes room.
+        """
+        part, who = self._part, self._state.who
+        part.cut(self._offset)
+        with (
+            self._tools.space.reserve(self._state.part.parent, size - self._offset) as reservation,
+            self._recorded() as checkpoints,
+            contextlib.closing(response),
+            self._reader(response, goal) as reader,
+        ):
+            part.create()
+            while part.end < goal:
+                before = part.end
+                self._wire.check()
+                reader.step(goal - before)
+                if part.end == before:
+                    self._wire.check()
+                    raise TransientError(f"{who}: the connection ended {goal - before} bytes early")
+                reservation.used(part.end - before)
+                if part.end < goal:
+                    checkpoints.wrote(part.end)
 
-    def _checkpoints(self) -> Checkpoints:
-        settings = self._settings
-        return Checkpoints(
+    def _reader(
+        self, response: requests.Response, goal: int
+    ) -> contextlib.AbstractContextManager[Reader]:
+        clock, who = self._tools.clock, self._state.who
+        patience = Patience(who, self._wire, clock, self._settings.idle_timeout_seconds)
+        wanted = goal - self._offset
+        return open_reader(
+            response.raw, self._wire, self._part, patience, clock, wanted, self._tools.ways
+        )
+
+    @contextlib.contextmanager
+    def _recorded(self) -> Iterator[Checkpoints]:
+        """Checkpoints while the block runs; at its end, however it ends, all that was received is
+        made durable and recorded."""
+        rhythm = Rhythm(self._settings.checkpoint_bytes, self._settings.checkpoint_interval_seconds)
+        checkpoints = Checkpoints(
             self._part.sync,
             self._ledger.checkpoint,
-            Rhythm(settings.checkpoint_bytes, settings.checkpoint_interval_seconds),
-            self._clock,
+            rhythm,
+            self._tools.clock,
             self._offset,
             self._wire.abort,
         )
+        try:
+            yield checkpoints
+        finally:
+            self._wire.bind(None)  # its socket may serve another exchange from now on
+            try:
+                checkpoints.finish(self._part.end)
+            finally:
+                self._progress.end_offset = checkpoints.durable
 
     def _finish(self, size: int) -> int:
         """All bytes were on disk already, by an earlier attempt's account."""
-        self._part.start_at(size)
+        self._part.cut(size)
         self._part.sync()
         return self._deliver(size)
 
@@ -368,4 +318,4 @@ def _headers_of(response: requests.Response) -> ranges.Headers:
     """Every header line on its own: requests joins those of one name, which hides
     contradictions."""
     raw = response.raw.headers
-    return ranges.Headers({shown_name.lower(): raw.getlist(shown_name) for shown_name in raw})
+    return ranges.Headers({name.lower(): raw.getlist(name) for name in raw})

@@ -117,20 +117,26 @@ class Part:
             os.set_blocking(descriptor, True)
         return status.st_size
 
-    def start_at(self, offset: int) -> None:
-        """Make the file exactly `offset` bytes long, creating it when there is none; writing goes
-        on there. Bytes behind a recorded offset prove nothing: a power cut may have left zeros."""
+    def cut(self, offset: int) -> None:
+        """Writing goes on at `offset`; what an existing file has behind that is dropped. Bytes
+        behind the recorded offset prove nothing: a power cut may have left zeros."""
+        self.end = offset
+        if self._descriptor is None:
+            return
         with disk_errors(f"write {self.path}"):
-            if self._descriptor is None:
-                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._descriptor = os.open(self.path, flags, self._file_mode)
-                self._is_new = True
             status = os.fstat(self._descriptor)
             if status.st_nlink > 1:
                 raise self._not_ours()
-            if status.st_size != offset:
+            if status.st_size > offset:
                 os.ftruncate(self._descriptor, offset)
-        self.end = offset
+
+    def create(self) -> None:
+        """Make an empty file, unless one is open already."""
+        if self._descriptor is None:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with disk_errors(f"write {self.path}"):
+                self._descriptor = os.open(self.path, flags, self._file_mode)
+            self._is_new = True
 
     def append(self, data: memoryview) -> None:
         """Write all of `data` at `end`. What was written before an error counts."""

@@ -21,18 +21,14 @@ class Patience:
     """Only time spent waiting for the network counts, never a slow disk on our side."""
 
     def __init__(self, who: str, wire: Wire, clock: Clock, idle_timeout_seconds: float) -> None:
-        self._who = who
+        self.who = who
         self._wire = wire
         self._clock = clock
-        self._idle_timeout_seconds = idle_timeout_seconds
+        self.idle_timeout_seconds = idle_timeout_seconds
         self.window_seconds = max(MINIMUM_WINDOW_SECONDS, idle_timeout_seconds)
         """Over how much waiting the average speed is judged."""
         self._waited = 0.0
         self._brought = 0
-
-    @property
-    def idle_timeout_seconds(self) -> float:
-        return self._idle_timeout_seconds
 
     def wait_for(self, sock: socket.socket, event: int = select.POLLIN) -> None:
         """Return when `sock` is ready for `event`.
@@ -46,7 +42,7 @@ class Patience:
         elapsed = 0.0
         while True:
             self._wire.check()
-            left = self._idle_timeout_seconds - elapsed
+            left = self.idle_timeout_seconds - elapsed
             if left <= 0:
                 raise self.stalled()
             ready = poller.poll(max(1, int(min(left, _SLICE_SECONDS) * 1000)))
@@ -62,7 +58,7 @@ class Patience:
             return
         if self._brought < self._waited * MINIMUM_BYTES_PER_SECOND:
             raise TooSlow(
-                f"{self._who} sent {self._brought} bytes in {self._waited:.0f} s, which is too slow"
+                f"{self.who} sent {self._brought} bytes in {self._waited:.0f} s, which is too slow"
             )
         self._waited, self._brought = 0.0, 0
 
@@ -73,5 +69,5 @@ class Patience:
     def stalled(self) -> TransientError:
         """The error for a peer that has sent nothing for too long."""
         return TransientError(
-            f"{self._who}: the transfer stalled, no byte came for {self._idle_timeout_seconds:g} s"
+            f"{self.who}: the transfer stalled, no byte came for {self.idle_timeout_seconds:g} s"
         )

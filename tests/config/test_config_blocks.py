@@ -204,7 +204,6 @@ def test_every_repetition_names_the_first(problems: Problems) -> None:
     [
         ("library: §[{folder: /v}]", "nothing of this library would be shared"),
         ("jack: {statePath: /s}\nlibrary: §[{folder: /v}]", "set jack.apiKey"),
-        ("jack: {internalUrl: §http://a}", "nothing would answer at internalUrl"),
     ],
 )
 def test_what_needs_the_http_side_needs_its_key(

@@ -1,0 +1,92 @@
+"""What a transfer and its caller tell each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import requests
+
+from jack.model import Validator
+from jack.support.http import Wire
+
+
+@dataclass(frozen=True)
+class TransferSettings:
+    """The numbers of the config's `downloads` block that a transfer needs."""
+
+    idle_timeout_seconds: float
+    checkpoint_bytes: int
+    checkpoint_interval_seconds: float
+    max_file_bytes: int
+    file_mode: int
+
+
+@dataclass(frozen=True)
+class TransferState:
+    """What the row knows when the attempt starts. Sizes in bytes; `release_size` 0 means
+    unknown."""
+
+    who: str
+    """The peer's name, for sentences."""
+    dest: Path
+    part: Path
+    offset: int
+    """Bytes [0, offset) of `part` are on disk."""
+    expected: int | None
+    """The size recorded once a transfer or the release stated it."""
+    release_size: int
+    validator: Validator
+    use_if_range: bool = True
+
+
+class Ledger(Protocol):
+    """Where a transfer records what it knows; every call is durable when it returns.
+
+    `checkpoint` is called from a helper thread as well. Any call may raise Interrupted or
+    StorageError.
+    """
+
+    def restart(self, reason: str, validator: Validator) -> None:
+        """All bytes on disk are given up; the next ones belong to the version `validator` names."""
+
+    def expect(self, size: int, source: str, mismatch: bool) -> None:
+        """`size` is what the file must have; `source` is "content_length", "content_range" or
+        "release_size". `mismatch`: the release says otherwise."""
+
+    def identify(self, validator: Validator) -> None:
+        """The version of the file that is being fetched."""
+
+    def checkpoint(self, offset: int) -> None:
+        """Bytes [0, offset) are on disk."""
+
+    def reread_release_size(self) -> int | None:
+        """Ask the peer for the metadata once more; None when it cannot be had."""
+
+
+OpenFile = Callable[[Mapping[str, str], Wire], requests.Response]
+"""GET the file with these headers; any status is returned, its body unread. Raises jack's
+errors."""
+
+
+@dataclass
+class Progress:
+    """What an attempt has done so far, readable after success and failure alike. Offsets are
+    durable ones. `if_range_ignored`: If-Range with the file's own ETag was answered with the whole
+    file."""
+
+    start_offset: int = 0
+    end_offset: int = 0
+    restarted: bool = False
+    if_range_ignored: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The complete file of `size` bytes stands under its final name, durably."""
+
+    size: int
+    restarted: bool
+    if_range_ignored: bool
