@@ -20,7 +20,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from jack.errors import TransientError
 from jack.support.clock import Clock
@@ -131,7 +131,9 @@ def _network_errors(who: str, wire: Wire) -> Iterator[None]:
         yield
     except (OSError, HTTPError, http.client.HTTPException, ValueError, AttributeError) as error:
         wire.check()
-        why = getattr(error, "strerror", None) or type(error).__name__
+        causes = (error, error.__cause__)
+        told = (cause.strerror for cause in causes if isinstance(cause, OSError))
+        why = next((text for text in told if text), type(error).__name__)
         raise TransientError(f"{who}: the connection broke ({why})") from error
 
 
@@ -280,6 +282,10 @@ class _Portable:
             except (ReadTimeoutError, TimeoutError) as error:
                 self._wire.check()
                 raise self._patience.stalled() from error
+            except ProtocolError as error:
+                if not isinstance(error.__cause__, http.client.IncompleteRead):
+                    raise
+                data = b""  # just the end of the body, to be judged by what we counted
         self._patience.brought(len(data))
         self._part.append(memoryview(data))
         self._patience.waited(self._clock.monotonic() - begun)

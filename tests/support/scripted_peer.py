@@ -124,15 +124,13 @@ class ScriptedPeer:
     def close(self) -> None:
         """End every connection and thread; new connections are refused from then on."""
         self._closing.set()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+        _shut(self._listener)
         self._listener.close()
         self._acceptor.join(10)
         with self._lock:
             connections, threads = list(self._connections), list(self._threads)
         for connection in connections:
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            _shut(connection)
         for thread in threads:
             thread.join(10)
 
@@ -148,7 +146,7 @@ class ScriptedPeer:
         last_modified: str | None = None,
         **release: Any,
     ) -> None:
-        """Share `body`, or a new version of it; `size` is what the metadata says, if not the truth."""
+        """Share `body`, or a new version of it; `size` is what the metadata says."""
         headers = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
         headers |= {"ETag": etag} if etag else {}
         headers |= {"Last-Modified": last_modified} if last_modified else {}
@@ -163,11 +161,9 @@ class ScriptedPeer:
             self._scripts[path].extend(answers)
 
     def always(self, path: str, answer: Script | None) -> None:
-        """Answer all requests to `path` with `answer`, after what `script` queued; None: honestly."""
+        """Answer every request to `path` like that, after what `script` queued; None: honestly."""
         with self._lock:
-            self._always.pop(path, None)
-            if answer is not None:
-                self._always[path] = answer
+            self._always[path] = answer or self.honest
 
     def requests_to(self, path: str) -> list[Request]:
         return [request for request in list(self.requests) if request.path == path]
@@ -271,8 +267,12 @@ class ScriptedPeer:
             return False
         if answer.chunked:
             connection.sendall(b"0\r\n\r\n")
-            return answer.keep_alive
-        return answer.keep_alive and answer.length in (-1, len(answer.body))
+        return answer.keep_alive and (answer.chunked or answer.length in (-1, len(answer.body)))
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _json(status: int, value: Any) -> Answer:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Blueprint
-from served_peer import KEY, Peer, StepClock
+from tests.web.served_peer import KEY, Peer, StepClock
 
 from jack.library.catalog import Catalog
 from jack.library.folder import FolderSource

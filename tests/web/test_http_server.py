@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import requests
-from served_peer import KEY
+from tests.web.served_peer import KEY
 
 from jack.errors import UserError
 from jack.web.app import create_app

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from served_peer import KEY
+from tests.web.served_peer import KEY
 
 from jack.errors import PermanentError, TransientError
 from jack.peers.protocol import connector_id

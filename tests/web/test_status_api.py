@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from served_peer import KEY
+from tests.web.served_peer import KEY
 
 from jack.web.status import status_blueprint
 
