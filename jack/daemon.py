@@ -206,7 +206,7 @@ class DownloadSide:
     def stop(self, seconds: float) -> bool:
         """The way in first, then the work, then the bookkeeping. False when something still hangs."""
         self._watcher.stop()
-        self._inbox.request_scan()
+        self._inbox.wake()
         self._grabs.stop()
         self._service.stop()
         self._lanes.close()

@@ -24,7 +24,6 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers.api import BaseObserver
-from watchdog.utils import UnsupportedLibcError
 
 from jack.blackhole.inbox import Inbox
 from jack.blackhole.mounts import network_file_system
@@ -181,7 +180,7 @@ class Watcher:
                 self._handler, os.path.realpath(self._folder), recursive=False, event_filter=EVENTS
             )
             self._observer.start()
-        except (OSError, RuntimeError, UnsupportedLibcError) as error:
+        except (OSError, RuntimeError) as error:
             self._discard()
             self._note_refusal(_reason(error))
             return False

@@ -92,10 +92,15 @@ class Grabs:
             if key in self._pending or self._stopping:
                 return Verdict.TAKEN
             pending = self._pending[key] = _Pending(drop)
-        if self._revive(drop):
+        try:
+            revived = self._revive(drop)
+        except BaseException:
+            self._done(pending)  # intake shows the stub again at its next scan
+            raise
+        if revived:
             self._done(pending)
-            return Verdict.TAKEN
-        self._enqueue(pending)
+        else:
+            self._enqueue(pending)
         return Verdict.TAKEN
 
     def waiting(self) -> int:
@@ -123,8 +128,8 @@ class Grabs:
             return
         try:
             release = self._ask(pending, client)
-            with self._database.connection():
-                self._register(drop, release)
+            self._database.keep_connection()
+            self._register(drop, release)
         except Interrupted:
             return
         except StorageError as error:
@@ -186,6 +191,8 @@ class Grabs:
             f"it is now {printable(str(parked))}, drop it again to retry" if parked else "it stays",
         )
         self._done(pending)
+        if parked:
+            self._forget(drop.name)  # dropped again, even at once, it is a new grab
 
     def _done(self, pending: _Pending) -> None:
         with self._lock:

@@ -120,6 +120,7 @@ class HeldDownloads:
         """In the peer's lane: is anybody there?"""
         client = self._friends.client(peer_id)
         try:
+            self._database.keep_connection()
             if client is not None:
                 client.probe(wire)
                 self._friends.note_answer(peer_id)
@@ -129,10 +130,8 @@ class HeldDownloads:
             if self._friends.note_error(peer_id, error) is None:
                 self._friends.note_answer(peer_id)  # nonsense, but an answer: the files will tell
             else:
-                with self._database.connection():
-                    self.note_failure(peer_id, error)
+                self.note_failure(peer_id, error)
         finally:
             with self._lock:
                 self._probes.pop(peer_id, None)
-        with self._database.connection():
-            self._look(peer_id)
+        self._look(peer_id)

@@ -117,14 +117,14 @@ class Job:
             if self._stopping:
                 run.stop("jack is stopping")
         try:
-            with self._database.connection():
-                try:
-                    self._loop(download_id, run, desk, slots)
-                finally:
-                    with self._lock:
-                        self._runs.pop(download_id, None)
-                    if run.is_stopped:
-                        desk.interrupted(download_id)
+            self._database.keep_connection()
+            try:
+                self._loop(download_id, run, desk, slots)
+            finally:
+                with self._lock:
+                    self._runs.pop(download_id, None)
+                if run.is_stopped:
+                    desk.interrupted(download_id)
         except StorageError as error:
             log.error("download %d: %s; next try in 30 s", download_id, error)
             desk.later(download_id, DATABASE_RETRY_SECONDS)

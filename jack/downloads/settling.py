@@ -8,14 +8,12 @@ import os
 import stat
 from pathlib import Path
 
-from jack.blackhole.disposal import park_failed_stub, remove_stub
+from jack.blackhole.disposal import FAILED_FOLDER, park_failed_stub, remove_stub
 from jack.model import Download
 from jack.store.downloads import Downloads
 from jack.support.files import fsync_directory
 
 log = logging.getLogger(__name__)
-
-FAILED_FOLDER = "failed"
 
 
 class Settling:

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from peewee import Case, fn
-
+from jack.errors import StorageError
 from jack.model import LIVE, Download, DownloadStatus, Release, Validator, WaitReason
 from jack.store.database import Database, translated
-from jack.store.models import DownloadRow
+from jack.store.models import DownloadRow, name_of, name_value, time_of, time_value
 from jack.support.clock import Clock
 
 S = DownloadStatus
 _LIVE = [status.value for status in LIVE]
+_IS_LIVE = f"status IN ({', '.join('?' * len(_LIVE))})"
+_NO_ID_IS_AS_HIGH = 2**63 - 1
+_COLUMNS = (
+    *(field.name for field in dataclasses.fields(Download) if field.name != "validator"),
+    "etag",
+    "last_modified",
+)
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM downloads"  # noqa: S608  (names of our own fields)
+
+
+class Sql:
+    """A piece of SQL where a plain value would stand."""
+
+    def __init__(self, text: str, *values: Any) -> None:
+        self.text = text
+        self.values = values
 
 
 class Downloads:
@@ -32,64 +48,41 @@ class Downloads:
     # -- reading ---------------------------------------------------------------------------------
 
     def get(self, download_id: int) -> Download | None:
-        return self._first(DownloadRow.select().where(DownloadRow.id == download_id))
+        return self._first("id = ?", download_id)
 
     def all(self, limit: int | None = None) -> list[Download]:
         """Newest change first; ties by id."""
-        query = DownloadRow.select().order_by(DownloadRow.updated_at.desc(), DownloadRow.id.desc())
-        return self._list(query.limit(limit) if limit is not None else query)
+        order = "1 ORDER BY updated_at DESC, id DESC"
+        return self._list(order) if limit is None else self._list(f"{order} LIMIT ?", limit)
 
     def live(self) -> list[Download]:
         """Everything that still owns its destination, oldest first."""
-        return self._list(
-            DownloadRow.select().where(DownloadRow.status.in_(_LIVE)).order_by(DownloadRow.id)
-        )
+        return self._list(f"{_IS_LIVE} ORDER BY id", *_LIVE)
 
     def with_status(self, status: DownloadStatus) -> list[Download]:
-        return self._list(
-            DownloadRow.select().where(DownloadRow.status == status.value).order_by(DownloadRow.id)
-        )
+        return self._list("status = ? ORDER BY id", status.value)
 
     def stubs_left_behind(self) -> list[Download]:
         """Rows that are settled but whose stub was still there when last looked at."""
-        return self._list(
-            DownloadRow.select()
-            .where(DownloadRow.stub_present & DownloadRow.status.not_in(_LIVE))
-            .order_by(DownloadRow.id)
-        )
+        return self._list(f"stub_present AND NOT {_IS_LIVE} ORDER BY id", *_LIVE)
 
     def latest_for_stub(self, name: str, peer_id: str, item_id: str) -> Download | None:
         """The newest row a stub of that file name and content ever got."""
-        return self._first(
-            DownloadRow.select()
-            .where(
-                DownloadRow.torrent_filename == name,
-                DownloadRow.peer_id == peer_id,
-                DownloadRow.item_id == item_id,
-            )
-            .order_by(DownloadRow.id.desc())
-        )
+        where = "torrent_filename = ? AND peer_id = ? AND item_id = ? ORDER BY id DESC"
+        return self._first(where, name_value(name), peer_id, item_id)
 
     def latest_for_destination(self, dest: Path, before_id: int | None = None) -> Download | None:
         """The newest row (older than `before_id`) that wrote or writes to `dest`."""
-        query = DownloadRow.select().where(DownloadRow.dest_path == dest)
-        if before_id is not None:
-            query = query.where(DownloadRow.id < before_id)
-        return self._first(query.order_by(DownloadRow.id.desc()))
+        before = before_id if before_id is not None else _NO_ID_IS_AS_HIGH
+        where = "dest_path = ? AND id < ? ORDER BY id DESC"
+        return self._first(where, name_value(dest), before)
 
     def blocked_by(self, download_id: int) -> list[Download]:
-        return self._list(
-            DownloadRow.select()
-            .where(DownloadRow.blocked_by == download_id, DownloadRow.status.in_(_LIVE))
-            .order_by(DownloadRow.id)
-        )
+        return self._list(f"blocked_by = ? AND {_IS_LIVE} ORDER BY id", download_id, *_LIVE)
 
     def counts(self) -> dict[DownloadStatus, int]:
-        with translated():
-            rows: Any = DownloadRow.select(DownloadRow.status, fn.COUNT(DownloadRow.id)).group_by(
-                DownloadRow.status
-            )
-            return {DownloadStatus(status): count for status, count in rows.tuples()}
+        rows = self._execute("SELECT status, COUNT(*) FROM downloads GROUP BY status")
+        return {DownloadStatus(status): count for status, count in rows.fetchall()}
 
     # -- the life of a row -----------------------------------------------------------------------
 
@@ -128,7 +121,10 @@ class Downloads:
                 started_at=now,
                 updated_at=now,
             )
-        return _download(row)
+        made = self.get(row.id)
+        if made is None:
+            raise StorageError("the database lost a row it had just taken")
+        return made
 
     def begin_attempt(self, download_id: int) -> Download | None:
         """`queued`/`waiting` -> `downloading`, one attempt more. None when the row is not to be worked on."""
@@ -136,7 +132,7 @@ class Downloads:
             download_id,
             (S.QUEUED, S.WAITING, S.DOWNLOADING),
             status=S.DOWNLOADING.value,
-            attempts=DownloadRow.attempts + 1,
+            attempts=Sql("attempts + 1"),
             next_attempt_at=None,
             wait_reason=None,
         )
@@ -144,7 +140,7 @@ class Downloads:
 
     def uncount_attempt(self, download_id: int) -> bool:
         """Take one attempt back: this machine was the reason, not the peer."""
-        return self._update(download_id, LIVE, attempts=DownloadRow.attempts - 1)
+        return self._update(download_id, LIVE, attempts=Sql("attempts - 1"))
 
     def expect(self, download_id: int, size: int, source: str, mismatch: bool) -> bool:
         return self._update(
@@ -180,9 +176,7 @@ class Downloads:
             download_id,
             LIVE,
             downloaded_bytes=offset,
-            best_bytes=Case(
-                None, [(DownloadRow.best_bytes < offset, offset)], DownloadRow.best_bytes
-            ),
+            best_bytes=Sql("MAX(best_bytes, ?)", offset),
         )
 
     def wait(
@@ -205,20 +199,16 @@ class Downloads:
 
     def hold_peer(self, peer_id: str, reason: WaitReason, sentence: str, until: datetime) -> int:
         """All downloads of a peer that is left alone for a while, in one statement; returns how many."""
-        held = [WaitReason.UNREACHABLE.value, WaitReason.REFUSED.value, WaitReason.COOLDOWN.value]
-        with self._database.transaction():
-            query = DownloadRow.update(
-                status=S.WAITING.value,
-                wait_reason=reason.value,
-                error=sentence,
-                next_attempt_at=until,
-                updated_at=self._clock.now(),
-            ).where(
-                DownloadRow.peer_id == peer_id,
-                (DownloadRow.status == S.QUEUED.value)
-                | ((DownloadRow.status == S.WAITING.value) & DownloadRow.wait_reason.in_(held)),
-            )
-            return int(query.execute())
+        held = (WaitReason.UNREACHABLE, WaitReason.REFUSED, WaitReason.COOLDOWN)
+        return self._change(
+            "peer_id = ? AND (status = 'queued' OR (status = 'waiting' AND wait_reason IN (?, ?, ?)))",
+            (peer_id, *(each.value for each in held)),
+            status=S.WAITING.value,
+            wait_reason=reason.value,
+            error=sentence,
+            next_attempt_at=until,
+            updated_at=self._clock.now(),
+        )
 
     def put_behind(self, download_id: int, owner_id: int) -> bool:
         """Wait until the download that owns the destination has settled."""
@@ -310,42 +300,26 @@ class Downloads:
         )
 
     def stub_gone(self, download_id: int) -> bool:
-        with translated():
-            return bool(
-                DownloadRow.update(stub_present=False)
-                .where(DownloadRow.id == download_id)
-                .execute()
-            )
+        return bool(self._change("id = ?", (download_id,), stub_present=False))
 
     # -- wishes of other processes ---------------------------------------------------------------
 
     def ask(self, download_id: int, wish: str) -> bool:
         """Leave a wish ("retry", "cancel") for the running daemon."""
-        with self._database.transaction():
-            return bool(
-                DownloadRow.update(requested=wish).where(DownloadRow.id == download_id).execute()
-            )
+        return bool(self._change("id = ?", (download_id,), requested=wish))
 
     def wishes(self) -> list[tuple[int, str]]:
-        with translated():
-            query: Any = DownloadRow.select(DownloadRow.id, DownloadRow.requested).where(
-                DownloadRow.requested.is_null(False)
-            )
-            return list(query.tuples())
+        rows = self._execute("SELECT id, requested FROM downloads WHERE requested IS NOT NULL")
+        return list(rows.fetchall())
 
     def wish_granted(self, download_id: int) -> bool:
-        with self._database.transaction():
-            return bool(
-                DownloadRow.update(requested=None).where(DownloadRow.id == download_id).execute()
-            )
+        return bool(
+            self._change("id = ? AND requested IS NOT NULL", (download_id,), requested=None)
+        )
 
     def wish_of(self, download_id: int) -> str | None:
-        with translated():
-            query: Any = DownloadRow.select(DownloadRow.requested).where(
-                DownloadRow.id == download_id
-            )
-            wish: str | None = query.scalar()
-            return wish
+        row = self._execute("SELECT requested FROM downloads WHERE id = ?", download_id).fetchone()
+        return row[0] if row else None
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -368,53 +342,56 @@ class Downloads:
         )
 
     def _update(self, download_id: int, sources: Iterable[DownloadStatus], **changes: Any) -> bool:
+        """The guarded transition: nothing happens unless the row is in one of `sources`."""
         allowed = [status.value for status in sources]
+        where = f"id = ? AND status IN ({', '.join('?' * len(allowed))})"
+        values = (download_id, *allowed)
+        return bool(self._change(where, values, updated_at=self._clock.now(), **changes))
+
+    def _change(self, where: str, where_values: Sequence[Any], **changes: Any) -> int:
+        """One UPDATE in a transaction of its own; returns how many rows it met.
+
+        Written out instead of built by peewee: building takes longer than SQLite needs to run it, and some
+        ten of these belong to every download.
+        """
+        assignments, values = [], list[Any]()
+        for column, value in changes.items():
+            sql = value if isinstance(value, Sql) else Sql("?", value)
+            assignments.append(f"{column} = {sql.text}")
+            values += [_plain(each) for each in sql.values]
+        statement = f"UPDATE downloads SET {', '.join(assignments)} WHERE {where}"  # noqa: S608
         with self._database.transaction():
-            query = DownloadRow.update(updated_at=self._clock.now(), **changes).where(
-                DownloadRow.id == download_id, DownloadRow.status.in_(allowed)
-            )
-            return bool(query.execute())
+            return int(self._execute(statement, *values, *where_values).rowcount)
 
-    def _first(self, query: Any) -> Download | None:
+    def _execute(self, statement: str, *values: Any) -> Any:
         with translated():
-            row = query.first()
-        return _download(row) if row is not None else None
+            execute: Any = self._database.raw.execute_sql
+            return execute(statement, values)
 
-    def _list(self, query: Any) -> list[Download]:
+    def _first(self, where: str, *values: Any) -> Download | None:
+        row = self._execute(f"{_SELECT} WHERE {where} LIMIT 1", *values).fetchone()
+        return None if row is None else _download(row)
+
+    def _list(self, where: str, *values: Any) -> list[Download]:
         with translated():
-            return [_download(row) for row in query]
+            return [_download(row) for row in self._execute(f"{_SELECT} WHERE {where}", *values)]
 
 
-def _download(row: Any) -> Download:
-    return Download(
-        id=row.id,
-        status=DownloadStatus(row.status),
-        torrent_filename=row.torrent_filename,
-        stub_fingerprint=row.stub_fingerprint,
-        stub_present=row.stub_present,
-        peer_id=row.peer_id,
-        peer_name=row.peer_name,
-        item_id=row.item_id,
-        filename=row.filename,
-        dest_path=Path(row.dest_path),
-        category=row.category,
-        release_size=row.release_size,
-        expected_bytes=row.expected_bytes,
-        expected_bytes_source=row.expected_bytes_source,
-        expected_bytes_mismatch=row.expected_bytes_mismatch,
-        downloaded_bytes=row.downloaded_bytes,
-        best_bytes=row.best_bytes,
-        validator=Validator(row.etag, row.last_modified),
-        attempts=row.attempts,
-        fruitless_attempts=row.fruitless_attempts,
-        next_attempt_at=row.next_attempt_at,
-        wait_reason=WaitReason(row.wait_reason) if row.wait_reason else None,
-        blocked_by=row.blocked_by,
-        error=row.error,
-        started_at=row.started_at,
-        updated_at=row.updated_at,
-        completed_at=row.completed_at,
-    )
+def _plain(value: Any) -> Any:
+    return time_value(value) if isinstance(value, datetime) else value
 
 
-__all__: Sequence[str] = ("Downloads",)
+def _download(row: Sequence[Any]) -> Download:
+    """The other direction of `create`: columns in the order of `_COLUMNS`."""
+    values = dict(zip(_COLUMNS, row, strict=True))
+    etag, last_modified = values.pop("etag"), values.pop("last_modified")
+    reason = values["wait_reason"]
+    for name in ("next_attempt_at", "started_at", "updated_at", "completed_at"):
+        values[name] = time_of(values[name])
+    values["torrent_filename"] = name_of(values["torrent_filename"])
+    values["dest_path"] = Path(name_of(values["dest_path"]))
+    values["status"] = DownloadStatus(values["status"])
+    values["wait_reason"] = WaitReason(reason) if reason else None
+    for name in ("stub_present", "expected_bytes_mismatch"):
+        values[name] = bool(values[name])
+    return Download(validator=Validator(etag, last_modified), **values)

@@ -16,39 +16,55 @@ from peewee import (
 )
 
 
-class NameField(Field):
+def name_value(value: str | os.PathLike[str]) -> str | bytes:
     """A file name or path in any bytes: readable text where it is UTF-8, a blob where it is not."""
+    raw = os.fsencode(value)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw
+
+
+def name_of(value: str | bytes) -> str:
+    """The way back from `name_value`."""
+    return os.fsdecode(value) if isinstance(value, bytes) else value
+
+
+def time_value(value: datetime | None) -> str | None:
+    """Aware UTC time as ISO 8601 text with milliseconds, so that text order is time order."""
+    if value is None:
+        return None
+    utc = value.astimezone(timezone.utc)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+
+
+def time_of(value: str | None) -> datetime | None:
+    """The way back from `time_value`."""
+    return None if value is None else datetime.fromisoformat(value.removesuffix("Z") + "+00:00")
+
+
+class NameField(Field):
+    """A column of names; see `name_value`."""
 
     field_type = "TEXT"
 
-    def db_value(self, value: str | os.PathLike[str] | None) -> str | bytes | None:
-        if value is None:
-            return None
-        raw = os.fsencode(value)
-        try:
-            return raw.decode("utf-8")
-        except UnicodeDecodeError:
-            return raw
+    def db_value(self, value: str | os.PathLike[str]) -> str | bytes:
+        return name_value(value)
 
-    def python_value(self, value: str | bytes | None) -> str | None:
-        return os.fsdecode(value) if isinstance(value, bytes) else value
+    def python_value(self, value: str | bytes) -> str:
+        return name_of(value)
 
 
 class TimeField(Field):
-    """Aware UTC time as ISO 8601 text with milliseconds, so that text order is time order."""
+    """A column of times; see `time_value`."""
 
     field_type = "TEXT"
 
     def db_value(self, value: datetime | None) -> str | None:
-        if value is None:
-            return None
-        utc = value.astimezone(timezone.utc)
-        return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+        return time_value(value)
 
     def python_value(self, value: str | None) -> datetime | None:
-        if value is None:
-            return None
-        return datetime.fromisoformat(value.removesuffix("Z") + "+00:00")
+        return time_of(value)
 
 
 class DownloadRow(Model):

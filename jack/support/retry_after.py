@@ -24,7 +24,7 @@ _FORMS = tuple(
         rf"[a-z]{{3}} {_MONTH} (?P<day>[0-9 ]?[0-9]) {_TIME} (?P<year>[0-9]{{4}})",
     )
 )
-_WEEKDAY = re.compile(r"[a-z]+", re.ASCII | re.IGNORECASE)
+_WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*", re.ASCII | re.IGNORECASE)
 
 
 def parse_http_date(text: str, now: datetime) -> datetime | None:

@@ -105,8 +105,8 @@ def is_chunked(headers: Headers) -> bool:
 
 
 def refuse_foreign_content(headers: Headers) -> None:
-    """Raise ProtocolError for a body that cannot be the file itself: compressed, or a page about
-    it."""
+    """Raise ProtocolError for a body that cannot be the file itself: coded, or a page about it."""
+    is_chunked(headers)
     for value in headers.values("Content-Encoding"):
         if any(coding.strip().lower() not in {"", "identity"} for coding in value.split(",")):
             raise ProtocolError(f"its answer is compressed ({shown(value, 60)}), unasked for")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -52,3 +53,12 @@ def test_whatever_is_left_ends_the_wait(act: object) -> None:
     act(inbox)
     assert done.wait(20)
     thread.join(20)
+
+
+def test_a_wake_up_ends_one_wait_only() -> None:
+    inbox = Inbox()
+    inbox.wake()
+    started = time.monotonic()
+    inbox.take(600)
+    inbox.take(0.05)
+    assert time.monotonic() - started >= 0.05

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from jack.blackhole import folder as folder_module
 from jack.blackhole import reading
 from jack.blackhole.inbox import Inbox
 from jack.blackhole.intake import Intake, Verdict
@@ -248,7 +247,7 @@ def test_a_file_that_changes_while_it_is_read_is_looked_at_again_soon(
         return data
 
     with monkeypatch.context() as patch:
-        patch.setattr(reading.os, "read", read_while_written)
+        patch.setattr(os, "read", read_while_written)
         intake.step(0)
     assert recipient.got() == []
     clock.advance(1)
@@ -475,7 +474,7 @@ def test_a_folder_that_cannot_be_read_is_said_once_and_its_return_too(
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder_module.os, "scandir", refuse)
+        patch.setattr(os, "scandir", refuse)
         for _ in range(3):
             intake.step(0)
             clock.advance(60)
@@ -502,7 +501,7 @@ def test_a_stub_that_may_not_be_read_is_said_once_and_taken_when_it_may(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reading.os, "open", refuse)
+        patch.setattr(os, "open", refuse)
         for _ in range(3):
             intake.scan()
     [line] = lines()
@@ -543,8 +542,10 @@ def test_a_bug_in_the_watcher_check_does_not_stop_the_scan(
 def test_the_watcher_is_checked_before_each_scan(
     folder: Path, recipient: Recipient, clock: FakeClock, whole: bytes
 ) -> None:
-    check = (folder / "X.torrent").write_bytes
-    Intake(folder, Inbox(), recipient, clock, 60.0, lambda: None if check(whole) else None).scan()
+    def check() -> None:
+        (folder / "X.torrent").write_bytes(whole)
+
+    Intake(folder, Inbox(), recipient, clock, 60.0, check).scan()
     assert len(recipient.got()) == 1
 
 

@@ -12,8 +12,8 @@
 
 An `Answer` is sent as it is: nothing checks that it makes sense. `raw` replaces everything from the
 status line on. Paths are compared without percent-encoding. With `api_key` requests without it are
-refused; `tls` takes an SSLContext; `prefix` puts everything below a path. Closing ends every
-connection and thread.
+refused; `tls` takes an SSLContext; `prefix` puts everything below a path; `port` is for a peer that
+comes back where it was. Closing ends every connection and thread.
 """
 
 from __future__ import annotations
@@ -96,12 +96,16 @@ class ScriptedPeer:
     """The server; the top of this module shows its use."""
 
     def __init__(
-        self, tls: ssl.SSLContext | None = None, api_key: str | None = None, prefix: str = ""
+        self,
+        tls: ssl.SSLContext | None = None,
+        api_key: str | None = None,
+        prefix: str = "",
+        port: int = 0,
     ) -> None:
         self._tls = tls
         self._api_key = api_key
         self._prefix = prefix
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}{prefix}"
         self.requests: list[Request] = []

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jack.blackhole.disposal import FAILED_FOLDER, park_failed_stub, remove_stub
+from jack.errors import StorageError
+from jack.model import Stub
+
+StubBytes = Callable[[int], bytes]
+Lines = Callable[[], list[str]]
+
+
+@pytest.fixture
+def path(folder: Path, whole: bytes) -> Path:
+    """A file that holds the fixture `stub`."""
+    path = folder / "X.torrent"
+    path.write_bytes(whole)
+    return path
+
+
+def refuse(*args: object, **kwargs: object) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_a_stub_that_is_done_with_is_removed(path: Path, stub: Stub) -> None:
+    assert remove_stub(path, stub)
+    assert not path.exists()
+
+
+def test_a_stub_that_is_gone_already_counts_as_removed(folder: Path, stub: Stub) -> None:
+    assert remove_stub(folder / "X.torrent", stub)
+    assert remove_stub(folder / "no" / "X.torrent", stub)
+
+
+@pytest.mark.parametrize("what", ["newer", "half", "foreign", "empty"])
+def test_a_newer_content_of_the_name_is_left_alone(
+    path: Path, stub: Stub, what: str, whole: bytes, foreign: bytes, stub_bytes: StubBytes
+) -> None:
+    data = {"newer": stub_bytes(2), "half": whole[:20], "foreign": foreign, "empty": b""}[what]
+    path.write_bytes(data)
+    assert remove_stub(path, stub)
+    assert park_failed_stub(path, stub) is None
+    assert path.read_bytes() == data
+    assert os.listdir(path.parent) == ["X.torrent"]
+
+
+def test_a_stub_replaced_between_reading_and_removing_is_left_alone(
+    path: Path, stub: Stub, stub_bytes: StubBytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_close = os.close
+
+    def close_then_overwrite(descriptor: int) -> None:
+        real_close(descriptor)
+        monkeypatch.undo()
+        path.write_bytes(stub_bytes(77))
+
+    monkeypatch.setattr(os, "close", close_then_overwrite)
+    assert remove_stub(path, stub)
+    assert path.read_bytes() == stub_bytes(77)
+
+
+def test_a_folder_of_that_name_is_left_alone(folder: Path, stub: Stub) -> None:
+    (folder / "X.torrent").mkdir()
+    assert remove_stub(folder / "X.torrent", stub)
+    assert (folder / "X.torrent").is_dir()
+
+
+def test_a_stub_that_cannot_be_removed_is_a_warning(
+    path: Path, stub: Stub, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "unlink", refuse)
+    assert not remove_stub(path, stub)
+    [line] = lines()
+    assert "X.torrent is done with but cannot be removed (Permission denied)" in line
+
+
+def test_a_stub_that_cannot_be_read_is_not_removed_on_suspicion(
+    path: Path, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        assert not remove_stub(path, stub)
+    assert path.exists()
+
+
+def test_a_stub_removed_by_somebody_else_in_between_counts_as_removed(
+    path: Path, stub: Stub, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "gone")
+
+    monkeypatch.setattr(os, "unlink", gone)
+    assert remove_stub(path, stub)
+    assert lines() == []
+
+
+def test_a_failed_stub_moves_to_the_failed_folder(path: Path, stub: Stub, whole: bytes) -> None:
+    parked = park_failed_stub(path, stub)
+    assert parked == path.parent / FAILED_FOLDER / "X.torrent"
+    assert parked.read_bytes() == whole
+    assert not path.exists()
+
+
+def test_a_stub_that_is_not_there_cannot_be_parked(folder: Path, stub: Stub) -> None:
+    assert park_failed_stub(folder / "X.torrent", stub) is None
+    assert os.listdir(folder) == []
+
+
+def test_the_same_stub_parked_before_is_replaced(path: Path, stub: Stub, whole: bytes) -> None:
+    first = park_failed_stub(path, stub)
+    path.write_bytes(whole)
+    assert park_failed_stub(path, stub) == first
+    assert os.listdir(path.parent / FAILED_FOLDER) == ["X.torrent"]
+    assert not path.exists()
+
+
+def test_a_move_that_was_cut_off_between_link_and_unlink_is_finished(
+    path: Path, stub: Stub
+) -> None:
+    parked = path.parent / FAILED_FOLDER / "X.torrent"
+    parked.parent.mkdir()
+    os.link(path, parked)
+    assert park_failed_stub(path, stub) == parked
+    assert not path.exists()
+
+
+def test_another_parked_file_of_that_name_is_never_replaced(
+    path: Path, stub: Stub, whole: bytes, foreign: bytes, stub_bytes: StubBytes
+) -> None:
+    failed = path.parent / FAILED_FOLDER
+    failed.mkdir()
+    (failed / "X.torrent").write_bytes(foreign)
+    (failed / "X (2).torrent").write_bytes(stub_bytes(2))
+    assert park_failed_stub(path, stub) == failed / "X (3).torrent"
+    path.write_bytes(whole)
+    assert park_failed_stub(path, stub) == failed / "X (3).torrent"
+    assert (failed / "X.torrent").read_bytes() == foreign
+    assert (failed / "X (2).torrent").read_bytes() == stub_bytes(2)
+
+
+def test_a_number_still_fits_behind_the_longest_name(
+    folder: Path, stub: Stub, whole: bytes, foreign: bytes
+) -> None:
+    name = "ä" * 123 + "x" + ".torrent"
+    (folder / name).write_bytes(whole)
+    (folder / FAILED_FOLDER).mkdir()
+    (folder / FAILED_FOLDER / name).write_bytes(foreign)
+    parked = park_failed_stub(folder / name, stub)
+    assert parked is not None
+    assert parked.name == "ä" * 121 + " (2).torrent"
+    assert parked.read_bytes() == whole
+
+
+def test_a_name_in_any_bytes_is_parked_under_the_same_bytes(
+    folder: Path, stub: Stub, whole: bytes
+) -> None:
+    path = folder / os.fsdecode(b"\xff.torrent")
+    path.write_bytes(whole)
+    parked = park_failed_stub(path, stub)
+    assert parked is not None
+    assert os.fsencode(parked.name) == b"\xff.torrent"
+
+
+def test_a_file_in_place_of_the_failed_folder_is_a_warning(
+    path: Path, stub: Stub, lines: Lines
+) -> None:
+    (path.parent / FAILED_FOLDER).write_text("somebody's notes")
+    assert park_failed_stub(path, stub) is None
+    assert path.exists()
+    [line] = lines()
+    assert "X.torrent cannot be moved to failed/ (File exists)" in line
+
+
+def test_a_disk_that_refuses_is_a_warning(
+    path: Path, stub: Stub, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_sync(source: object, target: object) -> None:
+        raise StorageError("cannot sync the folder")
+
+    monkeypatch.setattr("jack.blackhole.disposal.rename_new", refuse_sync)
+    assert park_failed_stub(path, stub) is None
+    [line] = lines()
+    assert "(cannot sync the folder); it stays where it is" in line
+
+
+def test_a_stub_that_vanishes_while_it_is_moved_is_no_trouble(
+    path: Path, stub: Stub, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(source: object, target: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "gone")
+
+    monkeypatch.setattr("jack.blackhole.disposal.rename_new", gone)
+    assert park_failed_stub(path, stub) is None
+    assert lines() == []
+
+
+def test_a_name_taken_over_and_over_ends_in_a_warning(
+    path: Path, stub: Stub, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(source: object, target: object) -> None:
+        raise FileExistsError(errno.EEXIST, "File exists")
+
+    monkeypatch.setattr("jack.blackhole.disposal.rename_new", taken)
+    assert park_failed_stub(path, stub) is None
+    [line] = lines()
+    assert "too many files of that name" in line

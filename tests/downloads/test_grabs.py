@@ -1,0 +1,295 @@
+"""From a stub to a row (issue lines 3 and 4): the friend's answer decides, and no grab is lost."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from jack.model import DownloadStatus
+from jack.peers.protocol import connector_id
+from tests.downloads.world import World
+from tests.support.scripted_peer import Answer, ScriptedPeer, item_path
+from tests.support.waiting import eventually
+
+S = DownloadStatus
+ITEM = "c:movie:1"
+FILM = bytes(range(256)) * 40
+GOOD: dict[str, Any] = {
+    "id": ITEM,
+    "title": "Film",
+    "filename": "Film (2020).mkv",
+    "category": 2000,
+    "size": len(FILM),
+}
+
+
+def answer(value: object, **options: Any) -> Answer:
+    body = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return Answer(200, {"Content-Type": "application/json"}, body, **options)
+
+
+def asked(peer: ScriptedPeer) -> int:
+    return len(peer.requests_to(item_path(ITEM)))
+
+
+def test_a_stub_becomes_a_row_and_a_file(running: World) -> None:
+    peer = running.friend()
+    peer.offer(ITEM, FILM)
+    running.start()
+    stub = running.drop(peer)
+    row = running.until(S.COMPLETED)
+    assert row.dest_path.read_bytes() == FILM
+    assert (row.peer_name, row.item_id, row.attempts) == ("ann", ITEM, 1)
+    eventually(lambda: not stub.exists())
+
+
+def test_line_3_there_is_no_row_before_the_friend_has_answered(running: World) -> None:
+    peer, gate = running.friend(), threading.Event()
+    peer.offer(ITEM, FILM)
+    body = json.dumps(GOOD).encode()
+    peer.script(item_path(ITEM), Answer(200, {}, body, pause_at=5, gate=gate))
+    running.start()
+    stub = running.drop(peer)
+    eventually(lambda: asked(peer))
+    assert running.rows() == []
+    assert stub.exists()
+    gate.set()
+    running.until(S.COMPLETED)
+
+
+def test_line_3_a_friend_who_is_down_at_the_grab_loses_nothing(
+    stepped: World, lines: Callable[[], list[str]]
+) -> None:
+    peer = stepped.friend()
+    peer.offer(ITEM, FILM)
+    peer.script(item_path(ITEM), *[Answer(503)] * 3)
+    stepped.start()
+    stub = stepped.drop(peer)
+    for tries in (1, 2, 3):
+        eventually(lambda tries=tries: asked(peer) == tries)
+        assert stub.exists()
+        assert stepped.rows() == []
+        eventually(lambda: stepped.side is not None and pending_is_on_the_agenda(stepped))
+        assert asked(peer) == tries, "asked again before its time"
+        stepped.advance(10)
+    stepped.until(S.COMPLETED)
+    assert len(waits(lines())) == 1, "one line for one outage"
+
+
+def waits(said: list[str]) -> list[str]:
+    return [line for line in said if "asked about again" in line]
+
+
+def pending_is_on_the_agenda(world: World) -> bool:
+    assert world.side is not None
+    return any(isinstance(key, tuple) and key[0] == "stub" for key in world.side._agenda._entries)
+
+
+def test_line_3_a_friend_who_cannot_be_reached_is_asked_again_with_backoff(stepped: World) -> None:
+    peer = stepped.friend()
+    peer.offer(ITEM, FILM)
+    peer.close()
+    stepped.start()
+    stub = stepped.drop(peer)
+    gate = gate_of(stepped)
+    eventually(lambda: gate.closed_seconds(connector_id(peer.url)) == 10)
+    assert stub.exists()
+    assert stepped.rows() == []
+    back = back_at(peer)
+    try:
+        stepped.advance(10)
+        stepped.until(S.COMPLETED)
+    finally:
+        back.close()
+
+
+def gate_of(world: World) -> Any:
+    assert world.side is not None
+    return world.side._friends.gate
+
+
+def back_at(peer: ScriptedPeer) -> ScriptedPeer:
+    """The same friend, back at the same address."""
+    back = ScriptedPeer(api_key=peer._api_key, port=peer.port)
+    back._offers = peer._offers
+    return back
+
+
+def test_line_3_what_the_friend_does_not_have_is_parked_with_a_line(
+    running: World, lines: Callable[[], list[str]]
+) -> None:
+    peer = running.friend()
+    running.start()
+    stub = running.drop(peer)
+    eventually(lambda: running.parked == ["a.torrent"])
+    assert not stub.exists()
+    assert running.rows() == []
+    (said,) = (line for line in lines() if "refused" in line)
+    assert "HTTP 404" in said
+    assert "failed/a.torrent" in said
+
+
+def test_line_3_a_parked_stub_dropped_again_is_asked_about_again(running: World) -> None:
+    peer = running.friend()
+    running.start()
+    running.drop(peer)
+    eventually(lambda: running.parked == ["a.torrent"])
+    peer.offer(ITEM, FILM)
+    running.drop_again(running.watch / "failed" / "a.torrent")
+    running.until(S.COMPLETED)
+
+
+def test_line_2_a_stub_of_an_unknown_friend_stays_and_is_taken_when_the_config_has_him(
+    running: World,
+) -> None:
+    peer = running.friend()
+    peer.offer(ITEM, FILM)
+    known, running.peers = running.peers, []
+    running.start()
+    stub = running.drop(peer)
+    assert running.side is not None
+    eventually(lambda: running.side and "a.torrent" in running.side._intake._seen)
+    running.stop()
+    assert stub.exists()
+    assert peer.requests == []
+    running.peers = known
+    running.start()
+    running.until(S.COMPLETED)
+
+
+def test_a_stub_taken_away_before_the_friend_answered_is_dropped(stepped: World) -> None:
+    peer = stepped.friend()
+    peer.offer(ITEM, FILM)
+    peer.script(item_path(ITEM), Answer(500))
+    stepped.start()
+    stub = stepped.drop(peer)
+    eventually(lambda: stepped.side is not None and pending_is_on_the_agenda(stepped))
+    stub.unlink()
+    stepped.advance(10)
+    eventually(lambda: stepped.side is not None and stepped.side._grabs.waiting() == 0)
+    assert (asked(peer), stepped.rows()) == (1, [])
+    stepped.drop(peer)
+    stepped.until(S.COMPLETED)
+
+
+def test_line_4_unsafe_names_are_parked_and_nothing_is_written(running: World) -> None:
+    names = ["../evil.mkv", "a/b.mkv", "a\\b.mkv", "film.exe", ".hidden.mkv", "x\u202egpj.mkv"]
+    peer = running.friend()
+    for number, name in enumerate(names):
+        peer.offer(f"c:movie:{number}", FILM, filename=name, title="Film")
+    running.start()
+    for number in range(len(names)):
+        running.drop(peer, f"c:movie:{number}", name=str(number))
+    eventually(lambda: len(running.parked) == len(names))
+    assert running.rows() == []
+    assert list(running.completed.iterdir()) == []
+    assert not (running.root / "evil.mkv").exists()
+
+
+def test_line_4_more_than_max_file_bytes_is_parked(running: World) -> None:
+    running.settings["max_file_bytes"] = 1000
+    peer = running.friend()
+    peer.offer(ITEM, FILM)
+    running.start()
+    running.drop(peer)
+    eventually(lambda: running.parked == ["a.torrent"])
+    assert running.rows() == []
+
+
+NESTED = b'{"id":' + b"[" * 5000 + b"]" * 5000 + b"}"
+HOSTILE = {
+    "negative size": answer({**GOOD, "size": -1}),
+    "huge size": answer({**GOOD, "size": 2**60}),
+    "size as text": answer({**GOOD, "size": "10"}),
+    "size as a fraction": answer({**GOOD, "size": 1.5}),
+    "size true": answer({**GOOD, "size": True}),
+    "no size": answer({key: GOOD[key] for key in GOOD if key != "size"}),
+    "name as a list": answer({**GOOD, "filename": ["x.mkv"]}),
+    "empty name": answer({**GOOD, "filename": ""}),
+    "unknown category": answer({**GOOD, "category": 3000}),
+    "a list": answer([GOOD]),
+    "nothing": answer(b""),
+    "not JSON": answer(b"<html>"),
+    "not UTF-8": answer(b'{"id": "\xff"}'),
+    "NaN": answer(b'{"size": NaN}'),
+    "5000 deep": answer(NESTED),
+    "2 MiB": answer({**GOOD, "padding": "x" * 2 * 1024 * 1024}),
+    "2 MiB without a length": answer(b" " * 2 * 1024 * 1024, chunked=True),
+    "wrong id": answer({**GOOD, "id": "c:movie:2"}),
+    "compressed": Answer(
+        200, {"Content-Encoding": "gzip"}, gzip.compress(json.dumps(GOOD).encode())
+    ),
+    "a redirect": Answer(302, {"Location": "http://127.0.0.1:9/"}),
+    "204": Answer(204),
+    "not HTTP": Answer(raw=b"hello, this is not HTTP at all\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_line_4_hostile_metadata_never_becomes_a_row(running: World, kind: str) -> None:
+    peer = running.friend()
+    peer.offer(ITEM, FILM)
+    peer.always(item_path(ITEM), HOSTILE[kind])
+    running.start()
+    running.drop(peer)
+    eventually(lambda: running.parked == ["a.torrent"])
+    assert running.rows() == []
+    assert list(running.completed.iterdir()) == []
+    assert asked(peer) == 2, "nonsense is an accident once"
+
+
+def test_line_4_nonsense_once_is_an_accident(running: World) -> None:
+    peer = running.friend()
+    peer.offer(ITEM, FILM)
+    peer.script(item_path(ITEM), HOSTILE["not JSON"], Answer(500), HOSTILE["not JSON"])
+    running.start()
+    running.drop(peer)
+    running.until(S.COMPLETED)
+    assert asked(peer) == 4
+
+
+def test_line_8_a_refused_key_pauses_the_friend_and_not_every_grab(stepped: World) -> None:
+    peer = stepped.friend(key="a wrong key")
+    stepped.start()
+    for number in range(30):
+        stepped.drop(peer, f"c:movie:{number}", name=str(number))
+    gate = gate_of(stepped)
+    eventually(lambda: gate.closed_seconds(connector_id(peer.url)) > 0)
+    eventually(lambda: stepped.side is not None and stepped.side._grabs.waiting() == 30)
+    assert len(peer.requests) == 1
+    assert "does not accept our key" in gate.sentence(connector_id(peer.url))
+
+
+def test_a_friend_who_hangs_delays_no_other_friends_grabs(running: World) -> None:
+    hanging, good = running.friend("hanging"), running.friend("good")
+    hanging.always(item_path(ITEM), Answer(200, length=100, pause_at=0))
+    good.offer(ITEM, FILM)
+    running.start()
+    running.drop(hanging, name="a")
+    eventually(lambda: asked(hanging))
+    running.drop(good, name="b")
+    running.until(S.COMPLETED)
+    assert running.parked == []
+
+
+def test_a_bug_while_resolving_leaves_the_stub_and_a_traceback(
+    running: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(name: str) -> str:
+        raise ZeroDivisionError
+
+    peer = running.friend()
+    peer.offer(ITEM, FILM)
+    monkeypatch.setattr("jack.downloads.grabs.safe_filename", bug)
+    running.start()
+    stub = running.drop(peer)
+    eventually(lambda: "ZeroDivisionError" in caplog.text)
+    assert stub.exists()
+    monkeypatch.undo()
+    running.drop(peer, name="another")
+    running.until(S.COMPLETED)

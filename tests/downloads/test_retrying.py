@@ -1,0 +1,346 @@
+"""The retry loop over real sockets (issue lines 5, 7, 8): what is counted, waited for, and final."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from jack.model import DownloadStatus, WaitReason
+from jack.peers.protocol import connector_id
+from tests.downloads.world import World
+from tests.support.clock import FakeClock
+from tests.support.scripted_peer import Answer, Request, ScriptedPeer, Script, file_path
+from tests.support.waiting import eventually
+
+S = DownloadStatus
+ITEM = "c:movie:1"
+FILM = bytes(range(256)) * 400
+PATH = file_path(ITEM)
+
+
+def cut(peer: ScriptedPeer, after: int) -> Script:
+    return lambda request: replace(peer.honest(request), cut_after=after)
+
+
+def asked(peer: ScriptedPeer, item: str = ITEM) -> int:
+    return len(peer.requests_to(file_path(item)))
+
+
+def started(world: World, *script: Script) -> ScriptedPeer:
+    """A friend with one film whose file answers by the script first; the stub is dropped."""
+    peer = world.friend()
+    peer.offer(ITEM, FILM, etag='"v1"')
+    peer.script(PATH, *script)
+    world.start()
+    world.drop(peer)
+    return peer
+
+
+def test_line_7_every_attempt_is_counted_in_the_row(running: World) -> None:
+    peer = started(running, Answer(500), Answer(502), Answer(503), Answer(408), Answer(425))
+    row = running.until(S.COMPLETED)
+    assert (row.attempts, asked(peer)) == (6, 6)
+    assert row.dest_path.read_bytes() == FILM
+
+
+def test_line_7_as_many_fruitless_attempts_as_configured_and_no_more(running: World) -> None:
+    running.settings["max_download_attempts"] = 4
+    peer = started(running, *[Answer(500)] * 9)
+    row = running.until(S.FAILED)
+    assert (row.attempts, asked(peer)) == (4, 4)
+    assert "4 attempts in a row brought nothing new" in (row.error or "")
+
+
+def test_line_7_progress_resets_the_count(running: World) -> None:
+    running.settings["max_download_attempts"] = 2
+    peer = running.friend()
+    drops = [cut(peer, 9000), Answer(500)] * 5
+    peer.offer(ITEM, FILM, etag='"v1"')
+    peer.script(PATH, *drops)
+    running.start()
+    running.drop(peer)
+    row = running.until(S.COMPLETED)
+    assert row.attempts == 11
+    assert row.dest_path.read_bytes() == FILM
+
+
+def test_line_7_backoff_grows_between_base_and_maximum(stepped: World) -> None:
+    stepped.settings |= {"retry_max_delay_seconds": 40.0}
+    peer = started(stepped, *[Answer(500)] * 4)
+    highest = [20, 40, 40, 40]
+    for tries, most in enumerate(highest, start=1):
+        row = stepped.until(S.WAITING, attempts=tries, wait_reason=WaitReason.RETRY)
+        assert row.next_attempt_at is not None
+        delay = (row.next_attempt_at - stepped.now()).total_seconds()
+        assert 10 <= delay <= most
+        later(stepped, ("row", 1))
+        stepped.advance(delay + 0.001)
+    stepped.until(S.COMPLETED, attempts=5)
+    assert asked(peer) == 5
+
+
+def later(world: World, key: object) -> None:
+    """Wait until the agenda knows when to go on: the job has given its slot back."""
+    assert world.side is not None
+    entries = world.side._agenda._entries
+    eventually(lambda: key in entries, what=f"an entry for {key}")
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_line_7_retry_after_is_honoured_exactly(
+    stepped: World, clock: FakeClock, form: str
+) -> None:
+    until = clock.now() + timedelta(seconds=77)
+    value = "77" if form == "seconds" else format_datetime(until, usegmt=True)
+    peer = started(stepped, Answer(429, {"Retry-After": value}))
+    row = stepped.until(S.WAITING, wait_reason=WaitReason.COOLDOWN)
+    assert row.next_attempt_at == until
+    later(stepped, ("row", 1))
+    stepped.advance(76.9)
+    assert stepped.row().status is S.WAITING
+    assert asked(peer) == 1
+    stepped.advance(0.2)
+    stepped.until(S.COMPLETED, attempts=2)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("999999", 6 * 3600), ("-5", 10), ("soon", 10), ("0", 10)]
+)
+def test_line_7_retry_after_is_clamped_and_nonsense_means_the_usual_backoff(
+    stepped: World, value: str, seconds: float
+) -> None:
+    started(stepped, Answer(503, {"Retry-After": value}))
+    row = stepped.until(S.WAITING)
+    assert row.next_attempt_at == stepped.now() + timedelta(seconds=seconds)
+
+
+def test_line_7_retry_after_cools_down_the_friend_and_not_one_file(stepped: World) -> None:
+    peer = stepped.friend()
+    other = stepped.friend("other")
+    for number in (1, 2):
+        peer.offer(f"c:movie:{number}", FILM, filename=f"f{number}.mkv", title="F")
+    other.offer("c:movie:3", FILM, filename="f3.mkv")
+    peer.script(PATH, Answer(429, {"Retry-After": "100"}))
+    stepped.start()
+    stepped.drop(peer, ITEM, "a")
+    stepped.until(S.WAITING, wait_reason=WaitReason.COOLDOWN)
+    before = len(peer.requests)
+    stepped.drop(peer, "c:movie:2", "b")
+    stepped.drop(other, "c:movie:3", "c")
+    eventually(lambda: (stepped.completed / "f3.mkv").exists())
+    later(stepped, ("row", 1))
+    stepped.advance(99)
+    assert len(peer.requests) == before
+    stepped.advance(1.1)
+    eventually(lambda: (stepped.completed / "f1.mkv").exists())
+    eventually(lambda: (stepped.completed / "f2.mkv").exists())
+
+
+def test_line_7_a_row_that_is_already_there_is_not_asked_during_the_cooldown(
+    stepped: World,
+) -> None:
+    stepped.settings["max_concurrent_downloads"] = 1
+    peer = stepped.friend()
+    gate = threading.Event()
+    for number in (1, 2):
+        peer.offer(f"c:movie:{number}", FILM, filename=f"f{number}.mkv", title="F")
+    held = Answer(429, {"Retry-After": "100"}, b"x", pause_at=0, gate=gate, length=1)
+    # The first file's answer is held back until the second file stands in line behind it.
+    peer.script(PATH, lambda request: held if gate.wait(20) else held)
+    stepped.start()
+    stepped.drop(peer, ITEM, "a")
+    stepped.drop(peer, "c:movie:2", "b")
+    eventually(lambda: len(stepped.rows()) == 2)
+    gate.set()
+    row = stepped.until(S.WAITING, 2, wait_reason=WaitReason.COOLDOWN)
+    assert asked(peer, "c:movie:2") == 0
+    assert row.attempts == 0
+    assert row.next_attempt_at is not None
+    assert "HTTP 429" in stepped.why(2)
+    later(stepped, ("peer", connector_id(peer.url)))
+    later(stepped, ("row", 1))
+    stepped.advance(101)
+    stepped.until(S.COMPLETED, 1)
+    stepped.until(S.COMPLETED, 2)
+
+
+PERMANENT = [400, 402, 404, 405, 406, 410, 411, 414, 415, 418, 422, 451]
+
+
+@pytest.mark.parametrize("status", PERMANENT)
+def test_line_8_other_4xx_are_final_at_once(running: World, status: int) -> None:
+    peer = started(running, Answer(status))
+    row = running.until(S.FAILED)
+    assert (row.attempts, asked(peer)) == (1, 1)
+    assert f"HTTP {status}" in (row.error or "")
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 507, 520, 599])
+def test_line_8_these_are_tried_again(running: World, status: int) -> None:
+    peer = started(running, Answer(status))
+    assert running.until(S.COMPLETED).attempts == 2
+    assert asked(peer) == 2
+
+
+def test_line_8_short_bodies_and_broken_lines_are_tried_again_from_the_last_byte(
+    running: World,
+) -> None:
+    peer = running.friend()
+    peer.offer(ITEM, FILM, etag='"v1"')
+    peer.script(PATH, cut(peer, 30000), cut(peer, 20000), Answer(500, reset=True))
+    running.start()
+    running.drop(peer)
+    row = running.until(S.COMPLETED)
+    assert row.dest_path.read_bytes() == FILM
+    assert [request.range for request in peer.requests_to(PATH)][:3] == [
+        None,
+        "bytes=30000-",
+        "bytes=50000-",
+    ]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_line_8_a_refused_key_pauses_the_friend_and_burns_no_attempts(
+    stepped: World, status: int
+) -> None:
+    stepped.settings["max_concurrent_downloads"] = 1
+    peer = stepped.friend()
+    count = 20
+    for number in range(count):
+        peer.offer(f"c:movie:{number}", FILM, filename=f"f{number}.mkv", title="F")
+        peer.always(file_path(f"c:movie:{number}"), Answer(status))
+    gate = threading.Event()
+    peer.script(PATH.replace("1", "0"), lambda request: Answer(status) if gate.wait(20) else Answer())
+    stepped.start()
+    for number in range(count):
+        stepped.drop(peer, f"c:movie:{number}", name=f"s{number:02d}")
+    eventually(lambda: len(stepped.rows()) == count)
+    gate.set()
+    eventually(
+        lambda: all(
+            row.wait_reason in {WaitReason.REFUSED, WaitReason.COOLDOWN} for row in stepped.rows()
+        )
+    )
+    files = [request for request in peer.requests if request.path.endswith("/file")]
+    assert len(files) == 1, "one answer speaks for all files of that friend"
+    assert {row.attempts for row in stepped.rows()} == {0}
+    assert "does not accept our key" in stepped.why(1)
+
+
+def test_line_8_when_the_key_is_right_again_everything_goes_on(stepped: World) -> None:
+    peer = started(stepped, Answer(401))
+    row = stepped.until(S.WAITING, wait_reason=WaitReason.REFUSED)
+    assert row.next_attempt_at == stepped.now() + timedelta(seconds=10)
+    later(stepped, ("row", 1))
+    stepped.advance(10)
+    stepped.until(S.COMPLETED)
+    assert [request.path for request in peer.requests[-2:]] == ["/handshake", PATH]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_line_8_redirects_are_not_followed_and_the_target_hears_nothing(
+    running: World, status: int, lines: Callable[[], list[str]]
+) -> None:
+    target = ScriptedPeer()
+    running.friends.append(target)
+    secret_path = "/elsewhere?token=abc"
+    peer = started(running, *[Answer(status, {"Location": target.url + secret_path})] * 5)
+    row = running.until(S.FAILED)
+    assert target.requests == []
+    assert asked(peer) == 2
+    assert "redirect" in (row.error or "")
+    assert "second answer in a row that makes no sense" in (row.error or "")
+    assert not any("token=abc" in line for line in [*lines(), row.error or ""])
+
+
+def test_line_8_nonsense_between_sense_is_forgiven(running: World) -> None:
+    nonsense = Answer(302, {"Location": "http://127.0.0.1:9/"})
+    started(running, nonsense, Answer(500), nonsense, Answer(500), nonsense)
+    assert running.until(S.COMPLETED).attempts == 6
+
+
+def test_line_8_nonsense_after_new_bytes_is_an_accident_again(running: World) -> None:
+    page = Answer(200, {"Content-Type": "text/html"}, b"<html>log in</html>")
+    peer = running.friend()
+    peer.offer(ITEM, FILM, etag='"v1"')
+    peer.script(PATH, page, cut(peer, 20000), page, cut(peer, 20000), page)
+    running.start()
+    running.drop(peer)
+    running.until(S.COMPLETED, attempts=6)
+
+
+def test_line_5_never_more_transfers_than_slots_also_across_retries(running: World) -> None:
+    running.settings["max_concurrent_downloads"] = 2
+    peer = running.friend()
+    lock, now, most = threading.Lock(), [0], [0]
+    enough = threading.Event()
+
+    def counted(request: Request) -> Answer:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+            if now[0] == 2:
+                enough.set()
+        enough.wait(20)
+        with lock:
+            now[0] -= 1
+            failing = len(peer.requests_to(request.path)) < 3
+        return Answer(500) if failing else peer.honest(request)
+
+    for number in range(8):
+        peer.offer(f"c:movie:{number}", FILM, filename=f"f{number}.mkv", title="F")
+        peer.always(file_path(f"c:movie:{number}"), counted)
+    running.start()
+    for number in range(8):
+        running.drop(peer, f"c:movie:{number}", name=str(number))
+    eventually(lambda: sum(row.status is S.COMPLETED for row in running.rows()) == 8)
+    assert most[0] == 2
+    assert {row.attempts for row in running.rows()} == {3}
+
+
+def test_line_5_never_more_transfers_than_slots_after_a_restart(running: World) -> None:
+    running.settings["max_concurrent_downloads"] = 2
+    peer = running.friend()
+    gate = threading.Event()
+    for number in range(1, 9):
+        peer.offer(f"c:movie:{number}", FILM[:1000], filename=f"film-{number}.mkv", title="F")
+        body = Answer(200, {}, FILM[:1000], pause_at=500, gate=gate)
+        peer.script(file_path(f"c:movie:{number}"), body)
+        running.row_of(peer, number)
+    running.start()
+    eventually(lambda: files(peer) == 2)
+    running.stop()
+    assert files(peer) == 2
+    running.start()
+    eventually(lambda: files(peer) == 4)
+    gate.set()
+    eventually(lambda: sum(row.status is S.COMPLETED for row in running.rows()) == 8)
+
+
+def files(peer: ScriptedPeer) -> int:
+    return sum(request.path.endswith("/file") for request in peer.requests)
+
+
+def test_a_short_rest_gives_its_slot_to_whoever_wants_it(running: World) -> None:
+    running.settings |= {
+        "max_concurrent_downloads": 1,
+        "retry_base_delay_seconds": 4.5,
+        "retry_max_delay_seconds": 4.5,
+    }
+    failing, good = running.friend("failing"), running.friend("good")
+    failing.offer(ITEM, FILM, filename="a.mkv")
+    failing.script(PATH, Answer(500))
+    good.offer(ITEM, FILM, filename="b.mkv")
+    running.start()
+    running.drop(failing, name="a")
+    running.until(S.WAITING, 1, wait_reason=WaitReason.RETRY)
+    running.drop(good, name="b")
+    second = running.until(S.COMPLETED, 2)
+    first = running.row(1)
+    waits = first.completed_at is None or second.completed_at is None
+    assert waits or first.completed_at > second.completed_at

@@ -1,0 +1,329 @@
+"""Waits (issue lines 9 and 13): they cost no slot, say why, and survive a restart."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jack.model import DownloadStatus, WaitReason
+from jack.peers.protocol import connector_id
+from jack.support.clock import SystemClock
+from jack.transfer.space import SpaceLedger
+from tests.downloads.world import SLOW, World, world
+from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
+from tests.support.waiting import eventually
+
+S = DownloadStatus
+FILM = bytes(range(256)) * 40
+PATH = file_path("c:movie:1")
+
+
+def on_agenda(world: World, key: object) -> None:
+    assert world.side is not None
+    entries = world.side._agenda._entries
+    eventually(lambda: key in entries, what=f"an entry for {key}")
+
+
+def test_line_9_a_long_wait_gives_the_slot_back(stepped: World) -> None:
+    stepped.settings["max_concurrent_downloads"] = 1
+    failing, good = stepped.friend("failing"), stepped.friend("good")
+    failing.offer("c:movie:1", FILM, filename="a.mkv")
+    failing.script(PATH, Answer(500))
+    good.offer("c:movie:1", FILM, filename="b.mkv")
+    stepped.start()
+    stepped.drop(failing, name="a")
+    row = stepped.until(S.WAITING, 1)
+    assert row.next_attempt_at == stepped.now() + timedelta(seconds=10)
+    stepped.drop(good, name="b")
+    stepped.until(S.COMPLETED, 2)
+    assert stepped.row(1).status is S.WAITING
+
+
+def test_line_9_a_wait_survives_a_restart_and_ends_on_time(stepped: World) -> None:
+    peer = stepped.friend()
+    peer.offer("c:movie:1", FILM)
+    peer.script(PATH, Answer(503, {"Retry-After": "3600"}))
+    stepped.start()
+    stepped.drop(peer)
+    due = stepped.until(S.WAITING).next_attempt_at
+    stepped.stop()
+    stepped.clock.advance(600)  # type: ignore[attr-defined]
+    before = len(peer.requests)
+    stepped.start()
+    row = stepped.row()
+    assert (row.status, row.next_attempt_at, row.attempts) == (S.WAITING, due, 1)
+    on_agenda(stepped, ("row", 1))
+    stepped.advance(2999)
+    assert len(peer.requests) == before
+    stepped.advance(1)
+    stepped.until(S.COMPLETED, attempts=2)
+
+
+def test_line_9_a_wait_that_ended_while_jack_was_off_goes_on_at_once(stepped: World) -> None:
+    peer = stepped.friend()
+    peer.offer("c:movie:1", FILM)
+    peer.script(PATH, Answer(500))
+    stepped.start()
+    stepped.drop(peer)
+    stepped.until(S.WAITING)
+    stepped.stop()
+    stepped.clock.advance(11)  # type: ignore[attr-defined]
+    stepped.start()
+    stepped.until(S.COMPLETED)
+
+
+def test_line_9_a_clock_that_was_years_ahead_does_not_make_a_row_wait_for_years(
+    stepped: World,
+) -> None:
+    peer = stepped.friend()
+    peer.offer("c:movie:1", FILM[:1000], filename="film-1.mkv")
+    row = stepped.row_of(peer)
+    ahead = stepped.now() + timedelta(days=4000)
+    stepped.downloads.wait(row.id, WaitReason.RETRY, "broke", ahead, 1)
+    stepped.start()
+    on_agenda(stepped, ("row", 1))
+    stepped.advance(6 * 3600)
+    stepped.until(S.COMPLETED)
+
+
+def test_line_9_three_dead_friends_delay_no_download_of_a_good_one(running: World) -> None:
+    running.settings["max_concurrent_downloads"] = 2
+    hangs = running.friend("hangs")
+    hangs.always("/handshake", Answer(200, length=10, pause_at=0, raw=None))
+    silent = threading.Event()
+    hangs.always("/handshake", lambda request: Answer() if silent.wait(30) else Answer())
+    dead = [running.absent_friend("off"), hangs, running.absent_friend("also off")]
+    number = 0
+    for friend in dead:
+        for _ in range(3):
+            number += 1
+            running.row_of(friend, number)
+    good = running.friend("good")
+    good.offer("c:movie:1", FILM, filename="good.mkv")
+    running.start()
+    running.drop(good)
+    try:
+        running.until(S.COMPLETED, 10)
+        assert {row.attempts for row in running.rows()[:9]} == {0}
+    finally:
+        silent.set()
+
+
+def test_line_9_a_dead_friend_costs_one_connection_per_look_and_not_one_per_file(
+    stepped: World, lines: Callable[[], list[str]]
+) -> None:
+    url = stepped.absent_friend("off")
+    for number in range(1, 31):
+        stepped.row_of(url, number)
+    stepped.start()
+    eventually(lambda: all(row.wait_reason is WaitReason.UNREACHABLE for row in stepped.rows()))
+    assert len([line for line in lines() if "cannot be reached" in line]) == 1
+    on_agenda(stepped, ("peer", connector_id(url)))
+    row = stepped.row(30)
+    assert (row.attempts, row.fruitless_attempts) == (0, 0)
+    assert row.next_attempt_at == stepped.now() + timedelta(seconds=10)
+    assert "cannot be reached" in stepped.why(30)
+
+
+def test_line_9_a_friend_who_comes_back_gets_all_his_downloads_again(
+    stepped: World, lines: Callable[[], list[str]]
+) -> None:
+    gone = ScriptedPeer()
+    gone.close()
+    stepped.absent_friend("off")
+    stepped.peers[-1] = stepped.peers[-1].__class__("ann", gone.url, stepped.peers[-1].api_key)
+    for number in (1, 2, 3):
+        stepped.row_of(gone, number)
+    stepped.start()
+    eventually(lambda: all(row.wait_reason is WaitReason.UNREACHABLE for row in stepped.rows()))
+    on_agenda(stepped, ("peer", connector_id(gone.url)))
+    back = ScriptedPeer(port=gone.port)
+    stepped.friends.append(back)
+    for number in (1, 2, 3):
+        back.offer(f"c:movie:{number}", FILM[:1000], filename=f"film-{number}.mkv")
+    stepped.advance(10)
+    for number in (1, 2, 3):
+        stepped.until(S.COMPLETED, number, attempts=1)
+    assert back.requests[0].path == "/handshake"
+    assert any("ann is back" in line for line in lines())
+
+
+def test_line_9_a_friend_lost_in_the_middle_is_probed_outside_the_slots(stepped: World) -> None:
+    stepped.settings["max_concurrent_downloads"] = 1
+    peer = stepped.friend()
+    peer.offer("c:movie:1", FILM, filename="film.mkv")
+
+    def vanish(request: Any) -> Answer:
+        threading.Thread(target=peer.close).start()
+        return Answer(500, reset=True, raw=b"")
+
+    peer.script(PATH, vanish)
+    stepped.start()
+    stepped.drop(peer)
+    row = stepped.until(S.WAITING, wait_reason=WaitReason.RETRY)
+    for thread in [t for t in threading.enumerate() if t.name.startswith("Thread-")]:
+        thread.join(10)
+    on_agenda(stepped, ("row", 1))
+    stepped.advance(10)
+    row = stepped.until(S.WAITING, wait_reason=WaitReason.UNREACHABLE)
+    assert row.attempts == 2
+    on_agenda(stepped, ("row", 1))
+    back = ScriptedPeer(api_key=peer._api_key, port=peer.port)
+    stepped.friends.append(back)
+    back.offer("c:movie:1", FILM, filename="film.mkv")
+    stepped.advance(10)
+    stepped.until(S.COMPLETED, attempts=3)
+    assert [request.path for request in back.requests] == ["/handshake", PATH]
+
+
+def test_a_friend_who_is_unreachable_for_longer_than_patience_fails_his_downloads(
+    stepped: World,
+) -> None:
+    stepped.settings["max_download_attempts"] = 2  # patience: 24 base delays
+    url = stepped.absent_friend("off")
+    stepped.row_of(url, 1)
+    stepped.row_of(url, 2)
+    stepped.start()
+    for _ in range(40):
+        key = ("peer", connector_id(url))
+        waiting = eventually(
+            lambda key=key: key in stepped.side._agenda._entries  # type: ignore[union-attr]
+            or all(row.status is S.FAILED for row in stepped.rows())
+        )
+        assert waiting
+        if all(row.status is S.FAILED for row in stepped.rows()):
+            break
+        stepped.advance(10)
+    for row in stepped.rows():
+        assert row.status is S.FAILED
+        assert "it has been like that for 240 s" in (row.error or "")
+
+
+def test_a_friend_who_refuses_the_probe_is_paused_like_one_who_refuses_a_file(
+    stepped: World,
+) -> None:
+    peer = stepped.friend(key="a wrong key")
+    for number in range(1, 11):
+        stepped.row_of(peer, number)
+    stepped.start()
+    eventually(lambda: all(row.wait_reason is WaitReason.REFUSED for row in stepped.rows()))
+    assert [request.path for request in peer.requests] == ["/handshake"]
+    assert "does not accept our key (HTTP 401)" in stepped.why(10)
+
+
+def test_a_probe_that_is_answered_with_nonsense_lets_the_files_speak(running: World) -> None:
+    peer = running.friend()
+    peer.offer("c:movie:1", FILM[:1000], filename="film-1.mkv")
+    peer.always("/handshake", Answer(raw=b"what?\r\n\r\n"))
+    running.row_of(peer)
+    running.start()
+    running.until(S.COMPLETED)
+
+
+def test_a_friend_removed_from_the_config_is_waited_for_with_a_remedy(stepped: World) -> None:
+    peer = stepped.friend()
+    stepped.row_of(peer)
+    stepped.peers.clear()
+    stepped.start()
+    row = stepped.until(S.WAITING, wait_reason=WaitReason.UNKNOWN_PEER)
+    assert row.next_attempt_at is None
+    assert "not in the config any more" in stepped.why()
+    assert peer.requests == []
+
+
+# -- free space ------------------------------------------------------------------------------------
+
+
+class Disk:
+    """A statvfs whose free space the test sets, in bytes."""
+
+    def __init__(self) -> None:
+        self.free = 0
+
+    def __call__(self, folder: Path) -> Any:
+        return SimpleNamespace(f_blocks=1 << 40, f_bavail=self.free, f_frsize=1, f_bsize=1)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    made = Disk()
+    monkeypatch.setattr("jack.daemon.SpaceLedger", functools.partial(SpaceLedger, statvfs=made))
+    return made
+
+
+def test_line_13_a_download_waits_for_space_and_starts_by_itself(
+    stepped: World, disk: Disk
+) -> None:
+    peer = stepped.friend()
+    peer.offer("c:movie:1", FILM, filename="film.mkv")
+    stepped.start()
+    stepped.drop(peer)
+    row = stepped.until(S.WAITING, wait_reason=WaitReason.SPACE, attempts=0)
+    assert not row.part_path.exists(), "nothing is written where there is no room"
+    assert "too little space" in stepped.why()
+    assert "by itself" in stepped.why()
+    on_agenda(stepped, ("row", 1))
+    asked = len(peer.requests)
+    stepped.advance(5)
+    on_agenda(stepped, ("row", 1))
+    assert len(peer.requests) == asked, "a look costs a statvfs, not a request"
+    disk.free = 2 * len(FILM)
+    stepped.advance(5)
+    stepped.until(S.COMPLETED, attempts=1)
+
+
+def test_line_13_min_free_bytes_stays_free(tmp_path: Path, clock: Any, disk: Disk) -> None:
+    with world(tmp_path, clock, **{**SLOW, "min_free_bytes": 1000}) as made:
+        disk.free = len(FILM) + 999
+        peer = made.friend()
+        peer.offer("c:movie:1", FILM)
+        made.start()
+        made.drop(peer)
+        made.until(S.WAITING, wait_reason=WaitReason.SPACE)
+        on_agenda(made, ("row", 1))
+        disk.free += 1
+        made.advance(5)
+        made.until(S.COMPLETED)
+
+
+def test_line_13_waiting_for_space_survives_a_restart_and_is_looked_at_at_once(
+    stepped: World, disk: Disk
+) -> None:
+    peer = stepped.friend()
+    peer.offer("c:movie:1", FILM)
+    stepped.start()
+    stepped.drop(peer)
+    stepped.until(S.WAITING, wait_reason=WaitReason.SPACE)
+    stepped.stop()
+    disk.free = 2 * len(FILM)
+    stepped.start()
+    stepped.until(S.COMPLETED, attempts=1)
+
+
+def test_line_13_space_promised_to_a_running_download_is_not_promised_twice(
+    tmp_path: Path, disk: Disk
+) -> None:
+    with world(tmp_path, SystemClock()) as made:
+        peer, gate = made.friend(), threading.Event()
+        for number in (1, 2):
+            peer.offer(f"c:movie:{number}", FILM, filename=f"f{number}.mkv", title="F")
+        peer.script(PATH, Answer(200, {}, FILM, pause_at=100, gate=gate))
+        disk.free = len(FILM) * 3 // 2
+        made.start()
+        made.drop(peer, name="a")
+        eventually(lambda: peer.requests_to(PATH))
+        made.until(S.DOWNLOADING, 1)
+        eventually(lambda: (made.completed / "f1.mkv.part").exists())
+        made.drop(peer, "c:movie:2", name="b")
+        made.until(S.WAITING, 2, wait_reason=WaitReason.SPACE)
+        gate.set()
+        made.until(S.COMPLETED, 1)
+        assert os.path.getsize(made.completed / "f1.mkv") == len(FILM)

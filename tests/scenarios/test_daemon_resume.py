@@ -1,0 +1,328 @@
+"""kill -9, leftovers and half-done endings: the next start finishes by itself, with right bytes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jack.model import Download, DownloadStatus, Validator
+from tests.scenarios.harness import (
+    CHECKPOINT_BYTES,
+    KIB,
+    PATIENCE_SECONDS,
+    Jack,
+    content,
+    paused,
+    peer_entry,
+    server_entry,
+)
+from tests.support.fake_arr import FakeArr
+from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
+from tests.support.waiting import eventually
+
+S = DownloadStatus
+ITEM = "c:movie:1"
+FILE = file_path(ITEM)
+SIZE = 3 * 1024 * KIB
+
+
+@pytest.fixture
+def you(new_jack: Callable[..., Jack], peer: ScriptedPeer) -> Jack:
+    return new_jack(peers=[peer_entry("friend", peer.url)])
+
+
+def finished(you: Jack, body: bytes) -> None:
+    """The file is byte-identical, there is one row, and nothing lies about."""
+    row = you.row(1, S.COMPLETED)
+    assert row.downloaded_bytes == len(body)
+    assert you.file().read_bytes() == body
+    assert not you.part().exists()
+    eventually(lambda: not you.stubs(), PATIENCE_SECONDS, "the end of the stub")
+    assert len(you.rows()) == 1
+
+
+def received(part: Path, size: int) -> None:
+    """Wait until so many bytes are in the `.part`, recorded or not."""
+    eventually(lambda: part.exists() and part.stat().st_size == size, PATIENCE_SECONDS, part.name)
+
+
+def near(offset: int) -> Callable[[Download], bool]:
+    """All but the last checkpoint interval before `offset` is recorded."""
+    return lambda row: row.downloaded_bytes > offset - CHECKPOINT_BYTES
+
+
+@pytest.mark.parametrize("etag", ['"v1"', None])
+def test_line_18_after_each_kill_the_download_goes_on_from_the_recorded_offset(
+    you: Jack, peer: ScriptedPeer, etag: str | None
+) -> None:
+    body = content(SIZE)
+    peer.offer(ITEM, body, etag=etag)
+    steps = [700 * KIB, 600 * KIB + 1, 500 * KIB]
+    peer.script(FILE, *(paused(peer, step) for step in steps))
+    offsets = [0]
+    you.drop("Film.torrent", peer.url, ITEM)
+    for step in steps:
+        you.start()
+        you.row(1, S.DOWNLOADING, near(offsets[-1] + step))
+        you.kill()
+        offsets.append(you.row(1, S.DOWNLOADING).downloaded_bytes)
+        assert you.part().read_bytes()[: offsets[-1]] == body[: offsets[-1]]
+    you.start()
+    finished(you, body)
+    requests = peer.requests_to(FILE)
+    assert [request.range for request in requests] == [
+        None,
+        *(f"bytes={offset}-" for offset in offsets[1:]),
+    ]
+    sent = sum(request.sent for request in requests)
+    assert sent <= len(body) + len(steps) * CHECKPOINT_BYTES
+
+
+def test_line_18_a_kill_before_the_first_checkpoint_leaves_a_download_that_finishes(
+    you: Jack, peer: ScriptedPeer
+) -> None:
+    body = content(SIZE)
+    peer.offer(ITEM, body)
+    peer.script(FILE, paused(peer, 0))
+    you.drop("Film.torrent", peer.url, ITEM)
+    you.start()
+    you.row(1, S.DOWNLOADING)
+    you.kill()
+    you.start()
+    finished(you, body)
+    assert peer.requests_to(FILE)[-1].range is None
+
+
+def test_line_12_a_part_longer_than_its_row_is_cut_to_the_recorded_offset(
+    you: Jack, peer: ScriptedPeer
+) -> None:
+    body, offset = content(SIZE), 1000 * KIB + 7
+    peer.offer(ITEM, body, etag='"v1"')
+    you.plant("Film.torrent", peer.url, ITEM, size=SIZE, offset=offset, validator=Validator('"v1"'))
+    # What a power cut can leave behind the last fsync: the length without the bytes.
+    you.part().write_bytes(body[:offset] + bytes(400 * KIB))
+    you.start()
+    finished(you, body)
+    assert [request.range for request in peer.requests_to(FILE)] == [f"bytes={offset}-"]
+
+
+@pytest.mark.parametrize("left", [None, 100 * KIB], ids=["gone", "shorter than recorded"])
+def test_line_12_a_part_with_less_than_its_row_says_starts_again_from_byte_0(
+    you: Jack, peer: ScriptedPeer, left: int | None
+) -> None:
+    body = content(SIZE)
+    peer.offer(ITEM, body)
+    you.plant("Film.torrent", peer.url, ITEM, size=SIZE, offset=1000 * KIB)
+    if left is not None:
+        you.part().write_bytes(body[:left])
+    you.start()
+    finished(you, body)
+    assert [request.range for request in peer.requests_to(FILE)] == [None]
+
+
+def test_line_10_another_version_at_the_peer_replaces_what_was_fetched_before_a_kill(
+    you: Jack, peer: ScriptedPeer
+) -> None:
+    old, new = content(SIZE), content(SIZE, seed=2)
+    peer.offer(ITEM, old, etag='"v1"')
+    gate = threading.Event()
+    peer.script(FILE, paused(peer, SIZE // 2))
+    you.drop("Film.torrent", peer.url, ITEM)
+    you.start()
+    you.row(1, S.DOWNLOADING, near(SIZE // 2))
+    you.kill()
+    peer.offer(ITEM, new, etag='"v2"')
+    peer.script(FILE, paused(peer, 0, gate))
+    you.start()
+    reset = you.row(1, S.DOWNLOADING, lambda row: row.downloaded_bytes == 0)
+    assert reset.error
+    gate.set()
+    finished(you, new)
+
+
+def crash_before_the_link(you: Jack, body: bytes) -> None:
+    you.part().write_bytes(body)
+
+
+def crash_between_link_and_unlink(you: Jack, body: bytes) -> None:
+    you.part().write_bytes(body)
+    os.link(you.part(), you.file())
+
+
+def crash_between_rename_and_commit(you: Jack, body: bytes) -> None:
+    you.file().write_bytes(body)
+
+
+@pytest.mark.parametrize(
+    "crash",
+    [crash_before_the_link, crash_between_link_and_unlink, crash_between_rename_and_commit],
+)
+def test_line_12_a_crash_while_the_file_gets_its_name_needs_no_second_transfer(
+    new_jack: Callable[..., Jack],
+    peer: ScriptedPeer,
+    new_arr: Callable[[str], FakeArr],
+    crash: Callable[[Jack, bytes], None],
+) -> None:
+    body, radarr = content(SIZE), new_arr("radarr")
+    peer.offer(ITEM, body)
+    you = new_jack(
+        peers=[peer_entry("friend", peer.url)],
+        servers=[server_entry("Radarr", "radarr", radarr.url, radarr.api_key)],
+    )
+    you.plant("Film.torrent", peer.url, ITEM, size=SIZE, offset=SIZE)
+    crash(you, body)
+    you.start()
+    you.row(1, S.IMPORT_QUEUED)
+    assert you.file().read_bytes() == body
+    assert not you.part().exists()
+    eventually(lambda: not you.stubs(), PATIENCE_SECONDS, "the end of the stub")
+    assert radarr.scanned == [str(you.file())]
+    assert peer.requests_to(FILE) == []
+
+
+def test_line_17_a_completed_row_whose_stub_and_import_were_left_is_tidied_up_at_start(
+    new_jack: Callable[..., Jack], peer: ScriptedPeer, new_arr: Callable[[str], FakeArr]
+) -> None:
+    body, radarr = content(SIZE), new_arr("radarr")
+    you = new_jack(
+        peers=[peer_entry("friend", peer.url)],
+        servers=[server_entry("Radarr", "radarr", radarr.url, radarr.api_key)],
+    )
+    you.plant("Film.torrent", peer.url, ITEM, size=SIZE, offset=SIZE, completed=True)
+    you.file().write_bytes(body)
+    you.start()
+    you.row(1, S.IMPORT_QUEUED)
+    assert radarr.scanned == [str(you.file())]
+    eventually(lambda: not you.stubs(), PATIENCE_SECONDS, "the end of the stub")
+    assert len(you.rows()) == 1
+    assert peer.requests_to(FILE) == []
+
+
+def test_line_17_of_several_stale_rows_for_one_file_one_goes_on_and_the_others_say_so(
+    you: Jack, peer: ScriptedPeer
+) -> None:
+    body, offset = content(SIZE), 1000 * KIB
+    peer.offer(ITEM, body)
+    first = you.plant("One.torrent", peer.url, ITEM, size=SIZE, offset=offset)
+    you.part().write_bytes(body[:offset])
+    second = you.plant("Two.torrent", peer.url, ITEM, size=SIZE, behind=first)
+    you.start()
+    you.row(first, S.COMPLETED)
+    assert "superseded by download 1" in str(you.row(second, S.FAILED).error)
+    assert you.file().read_bytes() == body
+    assert [request.range for request in peer.requests_to(FILE)] == [f"bytes={offset}-"]
+
+
+def test_line_17_without_a_downloads_block_stale_rows_fail_naming_their_part(
+    you: Jack, peer: ScriptedPeer
+) -> None:
+    you.plant("One.torrent", peer.url, ITEM, size=SIZE, offset=5000)
+    you.part().write_bytes(content(5000))
+    you.plant("Two.torrent", peer.url, "c:movie:2", "Other (2021).mkv", size=SIZE)
+    you.configure(downloads=None)
+    you.start()
+    first, second = you.row(1, S.FAILED), you.row(2, S.FAILED)
+    assert f"{you.part()} with 5000 bytes" in str(first.error)
+    assert str(you.part("Other (2021).mkv")) in str(second.error)
+    assert "not found" in str(second.error)
+    assert you.part().exists()
+    assert you.stubs() == {"One.torrent", "Two.torrent"}
+    assert you.stop() == 0
+    assert peer.requests == []
+
+
+def test_line_18_a_stop_checkpoints_everything_and_the_next_start_finishes_all(
+    new_jack: Callable[..., Jack],
+    new_peer: Callable[[], ScriptedPeer],
+    new_arr: Callable[[str], FakeArr],
+) -> None:
+    friend, busy, radarr = new_peer(), new_peer(), new_arr("radarr")
+    you = new_jack(
+        downloads={"maxConcurrentDownloads": 3},
+        peers=[peer_entry("friend", friend.url), peer_entry("busy", busy.url)],
+        servers=[server_entry("Radarr", "radarr", radarr.url, radarr.api_key)],
+    )
+    bodies = {number: content(SIZE, seed=number) for number in range(1, 6)}
+    names = {number: f"Film {number}.mkv" for number in bodies}
+    owners = {number: busy if number == 2 else friend for number in bodies}
+    for number, owner in owners.items():
+        owner.offer(f"c:movie:{number}", bodies[number], filename=names[number])
+    radarr.go_down()
+    busy.script(file_path("c:movie:2"), Answer(503, {"Retry-After": "600"}))
+    you.start()
+
+    def drop(number: int) -> None:
+        you.drop(f"{number}.torrent", owners[number].url, f"c:movie:{number}")
+
+    drop(1)
+    you.row(1, S.COMPLETED, lambda row: row.next_attempt_at is not None)  # *arr is asked again
+    drop(2)
+    you.row(2, S.WAITING)
+    at = 1000 * KIB + 11
+    for number in (3, 4, 5):
+        friend.script(file_path(f"c:movie:{number}"), paused(friend, at))
+        drop(number)
+        received(you.part(names[number]), at)
+    assert you.stop() == 0
+    assert "Traceback" not in you.log
+    rows = {row.id: row for row in you.rows()}
+    assert [rows[number].status for number in bodies] == [S.COMPLETED, S.WAITING, *[S.QUEUED] * 3]
+    # Every byte received before the signal is recorded, not only the last checkpoint.
+    assert [rows[number].downloaded_bytes for number in (3, 4, 5)] == [at] * 3
+    radarr.come_back()
+    you.start()
+    assert you.run("retry", "2").returncode == 0  # ten minutes would be long for a test
+    for number in bodies:
+        you.row(number, S.IMPORT_QUEUED)
+        assert you.file(names[number]).read_bytes() == bodies[number]
+    for number in (3, 4, 5):
+        assert friend.requests_to(file_path(f"c:movie:{number}"))[1].range == f"bytes={at}-"
+    assert sorted(radarr.scanned) == sorted(str(you.file(name)) for name in names.values())
+    assert len(you.rows()) == len(bodies)
+
+
+def test_line_18_a_second_signal_leaves_at_once_and_loses_nothing_recorded(
+    you: Jack, peer: ScriptedPeer
+) -> None:
+    body = content(SIZE)
+    peer.offer(ITEM, body)
+    peer.script(FILE, paused(peer, SIZE // 2))
+    you.drop("Film.torrent", peer.url, ITEM)
+    process = you.start()
+    you.row(1, S.DOWNLOADING, near(SIZE // 2))
+    # Two different signals: two of one kind may be delivered as one.
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE_SECONDS) in {128 + signal.SIGTERM, 128 + signal.SIGINT}
+    assert "jack has stopped" not in you.log
+    you.start()
+    finished(you, body)
+    sent = sum(request.sent for request in peer.requests_to(FILE))
+    assert sent <= SIZE + CHECKPOINT_BYTES
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_line_18_an_idle_jack_leaves_with_0_on_either_signal(
+    you: Jack, number: signal.Signals
+) -> None:
+    process = you.start()
+    process.send_signal(number)
+    assert process.wait(PATIENCE_SECONDS) == 0
+    assert "jack has stopped" in you.log
+
+
+def test_line_19_a_second_jack_on_the_same_state_exits_3_naming_the_first(you: Jack) -> None:
+    process = you.start()
+    second = you.run("run")
+    assert second.returncode == 3
+    assert f"pid {process.pid}" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert process.poll() is None
+    you.kill()
+    you.start()  # the lock of a killed jack is no lock
+    assert you.stop() == 0

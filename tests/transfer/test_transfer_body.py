@@ -1,0 +1,445 @@
+"""The body's way into the file: the same promises whichever way the bytes are moved."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jack.errors import Interrupted, NoSpace, TooSlow, TransientError
+from jack.support.clock import SystemClock
+from jack.transfer import body as body_module
+from jack.transfer import patience as patience_module
+from jack.transfer.body import ALL_WAYS, Way
+from tests.support.scripted_peer import Answer, Request, ScriptedPeer
+from tests.support.waiting import eventually
+from tests.transfer.rig import (
+    ETAG,
+    EVERY_WAY,
+    FILE,
+    ITEM,
+    WAY_NAMES,
+    Rig,
+    Running,
+    film,
+)
+
+BODY = film(4_000_000)
+ways = pytest.mark.parametrize("way", EVERY_WAY, ids=WAY_NAMES)
+Ways = frozenset[Way]
+
+
+@pytest.fixture(autouse=True)
+def offered(peer: ScriptedPeer) -> None:
+    peer.offer(ITEM, BODY, etag=ETAG)
+
+
+class FastClock(SystemClock):
+    """Real time, a hundred times as fast: ten seconds pass in a tenth."""
+
+    def monotonic(self) -> float:
+        return super().monotonic() * 100
+
+
+@ways
+def test_a_whole_file_arrives(rig: Rig, way: Ways) -> None:
+    assert rig.attempt(way).size == len(BODY)
+    assert rig.dest.read_bytes() == BODY
+
+
+@ways
+@pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["sized", "chunked"])
+def test_a_link_that_drops_every_700_kb_finishes_in_seven_connections(
+    rig: Rig, way: Ways, reset: bool, chunked: bool
+) -> None:
+    gate = threading.Event()
+
+    def dropping(request: Request) -> Answer:
+        answer = replace(rig.peer.honest(request), cut_after=700_000, chunked=chunked)
+        if reset:  # RST throws away what is under way, so let it arrive first
+            gate.clear()
+            return replace(answer, reset=True, pause_at=min(700_000, len(answer.body)), gate=gate)
+        return answer
+
+    rig.release_size = len(BODY)
+    rig.settings["checkpoint_interval_seconds"] = 0.02
+    rig.row.before_checkpoint = lambda at: gate.set() if at % 700_000 == 0 else None
+    rig.peer.always(FILE, dropping)
+    for connections in range(1, 8):
+        try:
+            rig.attempt(way)
+            break
+        except TransientError:
+            assert rig.row.offset == connections * 700_000
+    assert rig.dest.read_bytes() == BODY
+    assert len(rig.asked()) <= 7
+
+
+@ways
+def test_a_body_that_ends_early_says_how_much_is_missing(rig: Rig, way: Ways) -> None:
+    rig.peer.script(FILE, Answer(200, {"ETag": ETAG}, BODY[:1000], length=len(BODY)))
+    with pytest.raises(TransientError, match="friend: the connection ended 3999000 bytes early"):
+        rig.attempt(way)
+    assert rig.row.offset == rig.progress.end_offset == 1000
+
+
+@ways
+@pytest.mark.parametrize("chunked", [False, True], ids=["until close", "chunked"])
+def test_more_than_expected_is_never_written(rig: Rig, way: Ways, chunked: bool) -> None:
+    rig.release_size = len(BODY)
+    rig.peer.script(FILE, Answer(200, {}, BODY + film(500_000), length=None, chunked=chunked))
+    rig.attempt(way)
+    assert rig.dest.read_bytes() == BODY
+
+
+@ways
+@pytest.mark.parametrize("size", [1, 5000, 8192, 70_000])
+def test_small_files_that_come_together_with_the_headers_arrive(
+    rig: Rig, way: Ways, size: int
+) -> None:
+    rig.peer.script(FILE, Answer(raw=_together(BODY[:size])))
+    rig.attempt(way)
+    assert rig.dest.read_bytes() == BODY[:size]
+
+
+def _together(data: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data) + data
+
+
+@ways
+def test_a_body_without_a_size_cut_early_is_no_success(rig: Rig, way: Ways) -> None:
+    rig.release_size = len(BODY)
+    rig.peer.script(FILE, Answer(200, {"ETag": ETAG}, BODY[:2_000_000], length=None))
+    with pytest.raises(TransientError, match="2000000 bytes early"):
+        rig.attempt(way)
+    rig.attempt(way)
+    assert rig.asked() == [None, "bytes=2000000-"]
+    assert rig.dest.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("junk", [b"zz\r\n", b"-5\r\n", b"", b"\xff" * 70_000])
+def test_broken_chunks_keep_what_came_before(rig: Rig, junk: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    rig.release_size = len(BODY)
+    rig.peer.script(FILE, Answer(raw=head + b"3e8\r\n" + BODY[:1000] + b"\r\n" + junk))
+    with pytest.raises(TransientError):
+        rig.attempt()
+    assert rig.row.offset == 1000
+    rig.attempt()
+    assert rig.dest.read_bytes() == BODY
+
+
+@ways
+def test_a_stall_ends_with_the_idle_timeout_and_keeps_the_bytes(rig: Rig, way: Ways) -> None:
+    rig.settings["idle_timeout_seconds"] = 0.3
+    rig.peer.script(FILE, lambda r: replace(rig.peer.honest(r), pause_at=100_000))
+    begun = time.monotonic()
+    with pytest.raises(TransientError, match=r"stalled, no byte came for 0\.3 s"):
+        rig.attempt(way)
+    assert time.monotonic() - begun < 3
+    assert rig.row.offset == 100_000
+
+
+@ways
+def test_a_slow_disk_is_not_the_peers_stall(
+    rig: Rig, way: Ways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time on our side of the socket must not arm the idle timeout."""
+    rig.settings["idle_timeout_seconds"] = 0.3
+    slow = threading.Event()
+    once = iter([0.5])
+    name = "append_from_pipe" if Way.SPLICE in way and hasattr(os, "splice") else "append"
+    real = getattr(body_module.Part, name)
+
+    def append(*arguments: Any) -> Any:
+        slow.wait(next(once, 0))
+        return real(*arguments)
+
+    monkeypatch.setattr(body_module.Part, name, append)
+    rig.attempt(way)
+    assert rig.dest.read_bytes() == BODY
+
+
+@ways
+def test_a_trickle_is_too_slow_to_hold_a_slot(rig: Rig, way: Ways) -> None:
+    rig.clock = FastClock()
+    rig.settings["idle_timeout_seconds"] = 8.0
+    rig.peer.script(
+        FILE,
+        lambda r: replace(rig.peer.honest(r), piece_bytes=1, piece_pause_seconds=0.01),
+    )
+    with pytest.raises(TooSlow, match="too slow") as caught:
+        rig.attempt(way)
+    assert "friend sent" in str(caught.value)
+    assert 0 < rig.row.offset < 10_000
+
+
+def test_chunk_headers_that_never_end_do_not_hold_a_slot(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their bytes keep the idle timeout from coming and bring no body: only a watch ends that."""
+    monkeypatch.setattr(patience_module, "MINIMUM_WINDOW_SECONDS", 0.2)
+    rig.release_size, rig.settings["idle_timeout_seconds"] = len(BODY), 0.2
+    framing = b"3e8\r\n" + BODY[:1000] + b"\r\n1;"
+    rig.peer.script(
+        FILE,
+        lambda r: Answer(
+            headers={"Transfer-Encoding": "chunked"},
+            body=framing + b"x" * 60_000 * len(framing),
+            length=None,
+            piece_bytes=len(framing),
+            piece_pause_seconds=0.05,
+        ),
+    )
+    with pytest.raises(TransientError, match="friend: a piece took longer"):
+        rig.attempt()
+    assert rig.row.offset == 1000
+
+
+@ways
+@pytest.mark.parametrize("phase", ["stalled", "trickling", "at full speed"])
+def test_an_abort_ends_the_body_within_a_second_after_a_last_checkpoint(
+    rig: Rig, way: Ways, phase: str
+) -> None:
+    faults: dict[str, dict[str, Any]] = {
+        "stalled": {"pause_at": 300_000},
+        "trickling": {"piece_bytes": 5000, "piece_pause_seconds": 0.01},
+        "at full speed": {},
+    }
+    rig.settings |= {"idle_timeout_seconds": 60.0, "checkpoint_bytes": 10_000}
+    rig.peer.offer(ITEM, BODY * 10)
+    rig.peer.script(FILE, lambda r: replace(rig.peer.honest(r), **faults[phase]))
+    reached = threading.Event()
+    rig.row.before_checkpoint = lambda at: reached.set() if at >= 100_000 else None
+    running = Running(rig, way)
+    assert reached.wait(20)
+    running.wire.abort(Interrupted("jack is stopping"))
+    running.join(3)
+    assert isinstance(running.error, Interrupted)
+    assert rig.part.stat().st_size == rig.row.offset == running.progress.end_offset
+
+
+def test_an_abort_while_the_headers_are_awaited_ends_the_attempt(rig: Rig) -> None:
+    gate = threading.Event()
+
+    def silent(request: Request) -> Answer:
+        gate.wait(10)
+        return rig.peer.honest(request)
+
+    rig.peer.script(FILE, silent)
+    running = Running(rig)
+    eventually(lambda: rig.asked(), what="the request")
+    running.wire.abort(Interrupted("cancelled"))
+    running.join(3)
+    gate.set()
+    assert isinstance(running.error, Interrupted)
+
+
+def test_a_wire_aborted_before_the_start_asks_nobody(rig: Rig) -> None:
+    rig.wire.abort(Interrupted("too late"))
+    with pytest.raises(Interrupted):
+        rig.engine().run(rig.state(), rig.row, rig.open_file, rig.wire)
+    assert rig.peer.requests == []
+
+
+# --- which way is taken ---
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The kinds of readers that have moved bytes, in order of first use."""
+    names: list[str] = []
+
+    def watch(kind: type) -> None:
+        real = kind.step  # type: ignore[attr-defined]
+
+        def step(self: Any, limit: int) -> None:
+            if kind.__name__ not in names:
+                names.append(kind.__name__)
+            real(self, limit)
+
+        monkeypatch.setattr(kind, "step", step)
+
+    for kind in (body_module._Splice, body_module._Receive, body_module._Portable):
+        watch(kind)
+    return names
+
+
+splice_only = pytest.mark.skipif(not hasattr(os, "splice"), reason="splice(2) is Linux's")
+
+
+@splice_only
+def test_a_plain_sized_body_is_spliced(rig: Rig, taken: list[str]) -> None:
+    rig.attempt()
+    assert taken == ["_Splice"]
+
+
+def test_a_small_body_is_not_worth_a_pipe(rig: Rig, taken: list[str]) -> None:
+    rig.peer.offer(ITEM, BODY[:100_000])
+    rig.attempt()
+    assert taken == ["_Receive"]
+
+
+def test_chunks_go_through_urllib3(rig: Rig, taken: list[str]) -> None:
+    rig.peer.script(FILE, Answer(200, {}, BODY, chunked=True))
+    rig.release_size = len(BODY)
+    rig.attempt()
+    assert taken == ["_Portable"]
+
+
+@pytest.mark.parametrize("surprise", ["no _fp", "no reader", "another socket"])
+def test_layers_we_do_not_know_are_left_to_urllib3(
+    rig: Rig, taken: list[str], surprise: str
+) -> None:
+    real = rig.open_file
+
+    def open_file(headers: Any, wire: Any) -> Any:
+        response = real(headers, wire)
+        if surprise == "no _fp":
+            inner = response.raw._fp
+            response.raw._fp = type("Fp", (), {"read1": inner.read1, "close": inner.close})()
+        elif surprise == "no reader":
+            response.raw._fp.chunked = 0
+        else:
+            wire.bind(None)
+        return response
+
+    rig.open_file = open_file  # type: ignore[method-assign]
+    rig.attempt()
+    assert taken == ["_Portable"]
+    assert rig.dest.read_bytes() == BODY
+
+
+@splice_only
+@pytest.mark.parametrize("side", ["socket", "file"])
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS])
+def test_a_splice_that_is_refused_half_way_loses_no_byte(
+    rig: Rig, taken: list[str], monkeypatch: pytest.MonkeyPatch, side: str, number: int
+) -> None:
+    real, budget = os.splice, [3]
+
+    def splice(source: int, target: int, count: int, **more: Any) -> int:
+        if ("offset_dst" in more) is (side == "file"):
+            budget[0] -= 1
+            if budget[0] < 0:
+                raise OSError(number, os.strerror(number))
+        return real(source, target, count, **more)
+
+    monkeypatch.setattr(os, "splice", splice)
+    rig.attempt()
+    assert taken == ["_Splice", "_Receive"]
+    assert rig.dest.read_bytes() == BODY
+
+
+@splice_only
+def test_a_disk_error_while_splicing_is_the_disks(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, budget = os.splice, [3]
+
+    def splice(source: int, target: int, count: int, **more: Any) -> int:
+        if "offset_dst" in more:
+            budget[0] -= 1
+            if budget[0] < 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(source, target, count, **more)
+
+    monkeypatch.setattr(os, "splice", splice)
+    with pytest.raises(NoSpace, match="No space left"):
+        rig.attempt()
+    assert rig.row.offset == rig.part.stat().st_size > 0
+
+
+@splice_only
+@pytest.mark.parametrize("missing", ["splice", "pipe", "big pipe"])
+def test_without_pipes_the_other_ways_are_taken(
+    rig: Rig, taken: list[str], monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    if missing == "splice":
+        monkeypatch.delattr(os, "splice")
+    elif missing == "pipe":
+        monkeypatch.setattr(os, "pipe2", fail)
+    else:
+        monkeypatch.setattr(body_module.fcntl, "fcntl", fail)
+    rig.attempt()
+    assert taken == (["_Splice"] if missing == "big pipe" else ["_Receive"])
+    assert rig.dest.read_bytes() == BODY
+
+
+# --- TLS ---
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
+            *("ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return key, cert
+
+
+@pytest.fixture
+def tls_rig(tmp_path: Path, certificate: tuple[Path, Path]) -> Iterator[Rig]:
+    key, cert = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with ScriptedPeer(tls=context) as peer:
+        peer.offer(ITEM, BODY, etag=ETAG)
+        rig = Rig(tmp_path, peer, ca_file=str(cert))
+        yield rig
+        rig.close()
+
+
+@pytest.mark.parametrize("way", [ALL_WAYS, frozenset({Way.PORTABLE})], ids=["fastest", "portable"])
+def test_tls_drops_and_finishes_without_losing_a_byte(
+    tls_rig: Rig, way: Ways, taken: list[str]
+) -> None:
+    rig = tls_rig
+    rig.peer.always(FILE, lambda r: replace(rig.peer.honest(r), cut_after=700_000))
+    for _ in range(7):
+        try:
+            rig.attempt(way)
+            break
+        except TransientError:
+            assert rig.row.offset % 700_000 == 0
+    assert rig.dest.read_bytes() == BODY
+    assert len(rig.asked()) == 6
+    assert taken == (["_Receive"] if way == ALL_WAYS else ["_Portable"])
+
+
+def test_tls_stalls_and_aborts_like_plain_http(tls_rig: Rig) -> None:
+    rig = tls_rig
+    rig.settings |= {"idle_timeout_seconds": 0.3}
+    rig.peer.always(FILE, lambda r: replace(rig.peer.honest(r), pause_at=100_000))
+    with pytest.raises(TransientError, match="stalled"):
+        rig.attempt()
+    assert rig.row.offset == 100_000
+    rig.settings |= {"idle_timeout_seconds": 60.0, "checkpoint_interval_seconds": 0.05}
+    running = Running(rig)
+    eventually(lambda: rig.row.offset == 200_000, what="a checkpoint")
+    running.wire.abort(Interrupted("jack is stopping"))
+    running.join(3)
+    assert isinstance(running.error, Interrupted)

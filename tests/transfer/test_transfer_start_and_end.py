@@ -1,0 +1,255 @@
+"""What an attempt makes of the disk as it finds it, and how a complete file gets its name."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from jack.errors import Interrupted, PermanentError, StorageError
+from jack.model import Validator
+from jack.support import files
+from jack.transfer import part as part_module
+from tests.support.scripted_peer import ScriptedPeer
+from tests.transfer.rig import ETAG, ITEM, Rig, film
+
+BODY = film(300_000)
+
+
+@pytest.fixture(autouse=True)
+def offered(peer: ScriptedPeer) -> None:
+    peer.offer(ITEM, BODY, etag=ETAG)
+
+
+def test_a_file_arrives_complete_with_its_mode_whatever_the_umask(rig: Rig) -> None:
+    before = os.umask(0o077)
+    try:
+        outcome = rig.attempt()
+    finally:
+        os.umask(before)
+    assert (outcome.size, outcome.restarted) == (len(BODY), False)
+    assert rig.dest.read_bytes() == BODY
+    assert rig.dest.stat().st_mode & 0o7777 == 0o664
+    assert os.listdir(rig.folder) == [rig.dest.name]
+    assert rig.row.events[-1] == ("checkpoint", len(BODY))
+    assert (rig.row.expected, rig.row.source) == (len(BODY), "content_length")
+    assert rig.row.validator == Validator(ETAG)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "dangling link", "folder", "socket"])
+def test_what_is_no_plain_file_in_place_of_the_part_is_left_alone(rig: Rig, kind: str) -> None:
+    target = rig.folder / "precious"
+    if kind == "pipe":
+        os.mkfifo(rig.part)
+    elif kind == "folder":
+        rig.part.mkdir()
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(str(rig.part))
+    else:
+        rig.part.symlink_to(target)
+        if kind == "link":
+            target.write_bytes(b"precious")
+    mode = os.lstat(rig.part).st_mode
+    with pytest.raises(PermanentError, match=r"\.part is not a plain file"):
+        rig.attempt()
+    assert os.lstat(rig.part).st_mode == mode
+    assert target.exists() is (kind == "link") and (
+        kind != "link" or target.read_bytes() == b"precious"
+    )
+    assert rig.asked() == []
+
+
+def test_a_part_with_a_second_name_is_not_written_into(rig: Rig) -> None:
+    rig.had(BODY[:1000], expected=len(BODY))
+    other = rig.folder / "other"
+    os.link(rig.part, other)
+    with pytest.raises(PermanentError, match="second name"):
+        rig.attempt()
+    assert other.read_bytes() == BODY[:1000]
+
+
+def test_a_part_longer_than_recorded_is_cut_there(rig: Rig) -> None:
+    rig.had(BODY[:1000], expected=len(BODY), etag=ETAG)
+    with rig.part.open("ab") as part:
+        part.write(bytes(5000))
+    rig.attempt()
+    assert rig.asked() == ["bytes=1000-"]
+    assert rig.dest.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("found", [400, None])
+def test_a_part_shorter_than_recorded_or_gone_starts_again(rig: Rig, found: int | None) -> None:
+    rig.had(BODY[:1000], expected=len(BODY), etag=ETAG)
+    if found is None:
+        rig.part.unlink()
+    else:
+        os.truncate(rig.part, found)
+    outcome = rig.attempt()
+    assert outcome.restarted
+    assert rig.asked() == [None]
+    assert rig.row.reasons[0].startswith(rig.part.name)
+    assert rig.dest.read_bytes() == BODY
+
+
+def test_a_folder_that_is_not_there_has_lost_nothing(rig: Rig) -> None:
+    """A disk that is not mounted yet: giving up 40 GB for that would be wrong."""
+    rig.had(BODY[:1000], expected=len(BODY))
+    rig.folder.rename(rig.folder.with_name("unmounted"))
+    with pytest.raises(StorageError, match="cannot open"):
+        rig.attempt()
+    assert (rig.row.offset, rig.row.reasons, rig.asked()) == (1000, [], [])
+
+
+def test_a_crash_between_rename_and_commit_is_a_success_without_a_request(rig: Rig) -> None:
+    rig.had(BODY, expected=len(BODY))
+    rig.part.rename(rig.dest)
+    assert rig.attempt().size == len(BODY)
+    assert rig.peer.requests == []
+
+
+def test_a_crash_between_link_and_unlink_is_tidied_up(rig: Rig) -> None:
+    rig.had(BODY, expected=len(BODY))
+    os.link(rig.part, rig.dest)
+    assert rig.attempt().size == len(BODY)
+    assert os.listdir(rig.folder) == [rig.dest.name]
+    assert rig.peer.requests == []
+
+
+@pytest.mark.parametrize("kind", ["file", "same size", "folder", "dangling link", "half recorded"])
+def test_what_has_the_final_name_is_never_replaced(rig: Rig, kind: str) -> None:
+    rig.had(BODY[:1000], expected=len(BODY))
+    if kind == "folder":
+        rig.dest.mkdir()
+    elif kind == "dangling link":
+        rig.dest.symlink_to("nowhere")
+    elif kind == "same size":
+        rig.had(BODY, expected=len(BODY))
+        rig.dest.write_bytes(bytes(len(BODY)))
+    else:
+        rig.dest.write_bytes(BODY if kind == "half recorded" else b"mine")
+    before = (os.lstat(rig.dest), rig.part.read_bytes())
+    with pytest.raises(PermanentError, match=r"exists already.*move it away"):
+        rig.attempt()
+    assert (os.lstat(rig.dest), rig.part.read_bytes()) == before
+    assert rig.peer.requests == []
+
+
+def test_a_file_that_takes_the_name_while_bytes_flow_is_kept_and_so_is_the_part(rig: Rig) -> None:
+    rig.row.before_checkpoint = lambda offset: rig.dest.write_bytes(b"mine") and None
+    with pytest.raises(PermanentError, match="exists already"):
+        rig.attempt()
+    assert rig.dest.read_bytes() == b"mine"
+    assert rig.part.read_bytes() == BODY
+    assert rig.row.offset == len(BODY)
+
+
+def test_with_all_bytes_recorded_the_file_is_finished_without_a_request(rig: Rig) -> None:
+    rig.had(BODY, expected=len(BODY))
+    with rig.part.open("ab") as part:
+        part.write(b"a torn tail")
+    assert rig.attempt().size == len(BODY)
+    assert rig.dest.read_bytes() == BODY
+    assert rig.peer.requests == []
+
+
+def test_bytes_then_row_then_name(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order: fsync of the file, the row, the mode, the link, fsync of the folder, unlink."""
+    real = {name: getattr(os, name) for name in ("fsync", "fchmod", "link", "unlink")}
+
+    def noted(name: str):  # type: ignore[no-untyped-def]
+        def call(*args, **kwargs):  # type: ignore[no-untyped-def]
+            what = name
+            if name == "fsync":
+                what += " folder" if os.path.isdir(f"/proc/self/fd/{args[0]}") else " file"
+            rig.row.events.append((what,))
+            return real[name](*args, **kwargs)
+
+        return call
+
+    for name in real:
+        monkeypatch.setattr(os, name, noted(name))
+    rig.settings["checkpoint_bytes"] = 10**9
+    rig.attempt()
+    assert rig.row.kinds() == [
+        *("identify", "expect"),
+        *("fsync file", "fsync folder", "checkpoint"),
+        *("fchmod", "link", "fsync folder", "unlink", "fsync folder"),
+    ]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP])
+def test_a_file_system_without_modes_still_gets_the_file(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(descriptor: int, mode: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    rig.attempt()
+    assert rig.dest.read_bytes() == BODY
+
+
+def test_a_mode_that_fails_for_another_reason_is_the_disks_fault(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, mode: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with pytest.raises(StorageError, match="mode"):
+        rig.attempt()
+    assert rig.row.offset == len(BODY)
+    assert not rig.dest.exists()
+
+
+@pytest.mark.parametrize("crash", ["link", "unlink"])
+def test_a_disk_that_fails_while_renaming_leaves_a_state_that_finishes(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, crash: str
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, crash, fail)
+        with pytest.raises(StorageError, match="rename"):
+            rig.attempt()
+    assert rig.attempt().size == len(BODY)
+    assert os.listdir(rig.folder) == [rig.dest.name]
+    assert len(rig.asked()) == 1
+
+
+def test_a_file_cut_by_somebody_else_is_not_called_complete(rig: Rig) -> None:
+    rig.had(BODY, expected=len(BODY))
+    part = part_module.Part(rig.part, rig.dest, 0o644)
+    with part:
+        part.open()
+        part.cut(len(BODY))
+        os.truncate(rig.part, 10)
+        with pytest.raises(StorageError, match="cut by somebody"):
+            part.sync()
+        with pytest.raises(StorageError, match="10 bytes instead of"):
+            part.deliver(len(BODY))
+    assert not rig.dest.exists()
+
+
+def test_a_cancel_before_the_rename_keeps_the_final_name_free(rig: Rig) -> None:
+    def cancel(offset: int) -> None:
+        if offset == len(BODY):
+            rig.wire.abort(Interrupted("cancelled"))
+
+    rig.row.before_checkpoint = cancel
+    with pytest.raises(Interrupted):
+        rig.attempt()
+    assert not rig.dest.exists()
+    rig.row.before_checkpoint = lambda offset: None
+    assert rig.attempt().size == len(BODY)
+    assert len(rig.asked()) == 1
+
+
+def test_a_part_that_is_not_open_has_no_descriptor(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not open"):
+        _ = part_module.Part(tmp_path / "a", tmp_path / "b", 0o644).descriptor
