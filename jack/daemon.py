@@ -35,7 +35,7 @@ from jack.downloads.reconcile import reconcile_without_downloads
 from jack.downloads.retry import RetryPolicy
 from jack.downloads.service import DownloadService, Parts
 from jack.downloads.settling import Settling
-from jack.errors import StateError
+from jack.errors import StateError, StorageError
 from jack.library.catalog import Catalog
 from jack.library.folder import FolderSource
 from jack.peers.client import Peer, PeerClient
@@ -122,7 +122,7 @@ class DownloadSide:
             thread_context=database.connection,
         )
         space = SpaceLedger(settings.min_free_bytes)
-        settling = Settling(self._downloads, settings.watch_path)
+        self._settling = settling = Settling(self._downloads, settings.watch_path)
         handover = HandoverDesk(self._importer, self._downloads, handovers)
         claims = Claims()
         self._service = DownloadService(
@@ -216,6 +216,7 @@ class DownloadSide:
         ended = self._importer.stop(1.0) and ended
         for thread in self.threads:
             thread.join(1.0)
+        self._settling.flush()
         self._friends.close()
         return ended and not any(thread.is_alive() for thread in self.threads)
 
@@ -231,6 +232,9 @@ class DownloadSide:
     def _grant_wishes(self) -> None:
         try:
             self._service.grant_wishes()
+            self._settling.flush()
+        except StorageError as error:
+            log.error("%s; looked at again soon", error)
         finally:
             self._agenda.after(WISH_LOOK_SECONDS, "wishes", self._grant_wishes)
 

@@ -126,6 +126,9 @@ class Entry:
     def _resume(self, download: Download) -> None:
         if download.status is DownloadStatus.DOWNLOADING:
             self._downloads.requeue(download.id)
+        if download.blocked_by is not None:
+            # The one in front has settled: just before the end of the last run, or by a command since.
+            self._downloads.unblock(download.id)
         due = download.next_attempt_at
         remaining = (due - self._clock.now()).total_seconds() if due else 0.0
         if remaining > 0 and download.wait_reason is not WaitReason.SPACE:

@@ -14,7 +14,7 @@ from jack.downloads.agenda import Agenda
 from jack.downloads.friends import Friends
 from jack.downloads.lanes import Lanes
 from jack.downloads.retry import RetryPolicy
-from jack.errors import Interrupted, JackError, PeerRefused
+from jack.errors import Interrupted, JackError, PeerRefused, StorageError
 from jack.model import Download, WaitReason
 from jack.store.database import Database
 from jack.store.downloads import Downloads

@@ -197,7 +197,10 @@ class Job:
     ) -> int:
         item_id = download.item_id
         ledger = RowLedger(
-            self._database, self._downloads, download.id, lambda: client.get_release(item_id, run.new_wire()).size
+            self._database,
+            self._downloads,
+            download.id,
+            lambda: client.get_release(item_id, run.new_wire()).size,
         )
         state = TransferState(
             who=client.peer.name,

@@ -14,7 +14,7 @@ ReadReleaseSize = Callable[[], int]
 
 
 class RowLedger:
-    """Every call is one committed transaction when it returns. Raises StorageError when it is not, and
+    """What a call records is committed when it returns. Raises StorageError when it is not, and
     Interrupted when the row is no longer to be worked on."""
 
     def __init__(
@@ -28,20 +28,24 @@ class RowLedger:
         self._downloads = downloads
         self._id = download_id
         self._read_release_size = read_release_size
+        self._new_validator: Validator | None = None
 
     def restart(self, reason: str, validator: Validator) -> None:
+        self._new_validator = None
         self._must(self._downloads.restart(self._id, reason, validator))
 
     def expect(self, size: int, source: str, mismatch: bool) -> None:
-        self._must(self._downloads.expect(self._id, size, source, mismatch))
+        validator = self._take_validator()
+        self._must(self._downloads.expect(self._id, size, source, mismatch, validator))
 
     def identify(self, validator: Validator) -> None:
-        self._must(self._downloads.identify(self._id, validator))
+        """Noted with the next record: a version matters only once bytes of it are claimed."""
+        self._new_validator = validator
 
     def checkpoint(self, offset: int) -> None:
         """Called from a helper thread of the transfer as well, which needs a connection of its own."""
         with self._database.connection():
-            self._must(self._downloads.checkpoint(self._id, offset))
+            self._must(self._downloads.checkpoint(self._id, offset, self._take_validator()))
 
     def reread_release_size(self) -> int | None:
         """None when the metadata cannot be had; the transfer then trusts what it was told itself."""
@@ -53,6 +57,10 @@ class RowLedger:
             return None
         self._must(self._downloads.set_release_size(self._id, size))
         return size
+
+    def _take_validator(self) -> Validator | None:
+        validator, self._new_validator = self._new_validator, None
+        return validator
 
     def _must(self, changed: bool) -> None:
         if not changed:

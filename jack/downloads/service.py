@@ -276,6 +276,7 @@ class DownloadService:
             return
         if download.status is DownloadStatus.COMPLETED:
             self._p.handover.begin(download)
+        if download.status in FINISHED:  # it may have ended since the wish was noted
             return
         if self._p.claims.claim_destination(download.dest_path, download.id) != download.id:
             return

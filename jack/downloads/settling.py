@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import stat
+import threading
 from pathlib import Path
 
 from jack.blackhole.disposal import FAILED_FOLDER, park_failed_stub, remove_stub
@@ -23,6 +24,8 @@ class Settling:
     def __init__(self, downloads: Downloads, watch_path: Path | None) -> None:
         self._downloads = downloads
         self._watch_path = watch_path
+        self._lock = threading.Lock()
+        self._gone: list[int] = []
 
     def remove_stub(self, download: Download) -> None:
         """The download is complete and recorded: its stub goes, also a copy parked by an earlier failure."""
@@ -32,7 +35,8 @@ class Settling:
         if os.path.lexists(parked):
             remove_stub(parked, download.stub)
         if remove_stub(self._watch_path / download.torrent_filename, download.stub):
-            self._downloads.stub_gone(download.id)
+            with self._lock:
+                self._gone.append(download.id)
 
     def park_stub(self, download: Download) -> None:
         """Failed or cancelled: the stub moves to `failed/`, from where it can be dropped again."""
@@ -40,7 +44,17 @@ class Settling:
             return
         path = self._watch_path / download.torrent_filename
         if park_failed_stub(path, download.stub) is not None or not os.path.lexists(path):
-            self._downloads.stub_gone(download.id)
+            self._downloads.stubs_gone([download.id])
+
+    def flush(self) -> None:
+        """Record which stubs of finished downloads have gone, many in one transaction.
+
+        A crash before that costs nothing: the next start looks for those stubs once more.
+        """
+        with self._lock:
+            gone, self._gone = self._gone, []
+        if gone:
+            self._downloads.stubs_gone(gone)
 
     def remove_part(self, download: Download) -> bool:
         """Remove the `.part` of a cancelled download when it is this download's own."""

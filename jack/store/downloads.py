@@ -142,22 +142,25 @@ class Downloads:
         """Take one attempt back: this machine was the reason, not the peer."""
         return self._update(download_id, LIVE, attempts=Sql("attempts - 1"))
 
-    def expect(self, download_id: int, size: int, source: str, mismatch: bool) -> bool:
+    def expect(
+        self,
+        download_id: int,
+        size: int,
+        source: str,
+        mismatch: bool,
+        validator: Validator | None = None,
+    ) -> bool:
         return self._update(
             download_id,
             LIVE,
             expected_bytes=size,
             expected_bytes_source=source,
             expected_bytes_mismatch=mismatch,
+            **_identity(validator),
         )
 
     def set_release_size(self, download_id: int, size: int) -> bool:
         return self._update(download_id, LIVE, release_size=size)
-
-    def identify(self, download_id: int, validator: Validator) -> bool:
-        return self._update(
-            download_id, LIVE, etag=validator.etag, last_modified=validator.last_modified
-        )
 
     def restart(self, download_id: int, reason: str, validator: Validator) -> bool:
         """Everything on disk is given up: offset 0, the new validator, and why, in one commit."""
@@ -165,18 +168,21 @@ class Downloads:
             download_id,
             LIVE,
             downloaded_bytes=0,
-            etag=validator.etag,
-            last_modified=validator.last_modified,
             error=reason,
+            **_identity(validator),
         )
 
-    def checkpoint(self, download_id: int, offset: int) -> bool:
-        """Bytes [0, offset) of the `.part` are on disk. Only ever called after the fsync that made it so."""
+    def checkpoint(self, download_id: int, offset: int, validator: Validator | None = None) -> bool:
+        """Bytes [0, offset) of the `.part` are on disk, of the version `validator` names when it is new.
+
+        Only ever called after the fsync that made it so.
+        """
         return self._update(
             download_id,
             LIVE,
             downloaded_bytes=offset,
             best_bytes=Sql("MAX(best_bytes, ?)", offset),
+            **_identity(validator),
         )
 
     def wait(
@@ -299,8 +305,11 @@ class Downloads:
             download_id, (S.DOWNLOADING,), status=S.QUEUED.value, next_attempt_at=None
         )
 
-    def stub_gone(self, download_id: int) -> bool:
-        return bool(self._change("id = ?", (download_id,), stub_present=False))
+    def stubs_gone(self, download_ids: Sequence[int]) -> None:
+        """The stubs of these rows are no longer in the watch folder."""
+        with self._database.transaction():
+            for download_id in download_ids:
+                self._change("id = ?", (download_id,), stub_present=False)
 
     # -- wishes of other processes ---------------------------------------------------------------
 
@@ -375,6 +384,12 @@ class Downloads:
     def _list(self, where: str, *values: Any) -> list[Download]:
         with translated():
             return [_download(row) for row in self._execute(f"{_SELECT} WHERE {where}", *values)]
+
+
+def _identity(validator: Validator | None) -> dict[str, str | None]:
+    if validator is None:
+        return {}
+    return {"etag": validator.etag, "last_modified": validator.last_modified}
 
 
 def _plain(value: Any) -> Any:

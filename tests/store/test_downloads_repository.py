@@ -138,7 +138,7 @@ def test_a_failed_row_is_revived_with_its_durable_offset(
     row = make()
     downloads.checkpoint(row.id, 700)
     downloads.fail(row.id, "gone")
-    downloads.stub_gone(row.id)
+    downloads.stubs_gone([row.id])
     assert downloads.revive(row.id, "9:9:9")
     now = downloads.get(row.id)
     assert now is not None
@@ -190,7 +190,7 @@ def test_counts_and_left_behind_stubs(downloads: Downloads, make: Make) -> None:
     downloads.complete(done.id, 1000)
     assert downloads.counts() == {S.QUEUED: 1, S.COMPLETED: 1}
     assert [row.id for row in downloads.stubs_left_behind()] == [done.id]
-    downloads.stub_gone(done.id)
+    downloads.stubs_gone([done.id])
     assert downloads.stubs_left_behind() == []
     assert [row.id for row in downloads.live()] == [live.id]
 

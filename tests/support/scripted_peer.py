@@ -10,10 +10,9 @@
         peer.always(path, lambda request: ...)              # for every request to that path
         peer.requests                                       # what arrived, and how much was sent
 
-An `Answer` is sent as it is: nothing checks that it makes sense. `raw` replaces everything from the
-status line on. Paths are compared without percent-encoding. With `api_key` requests without it are
-refused; `tls` takes an SSLContext; `prefix` puts everything below a path; `port` is for a peer that
-comes back where it was. Closing ends every connection and thread.
+An `Answer` is sent as it is, sense or not. Paths are compared without percent-encoding. With
+`api_key` requests without it are refused; `tls` takes an SSLContext; `prefix` puts everything below
+a path; `port` is for a peer that comes back where it was. Closing ends all connections and threads.
 """
 
 from __future__ import annotations
@@ -32,8 +31,6 @@ from typing import Any
 from urllib.parse import unquote
 
 _RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
-_PIECE_BYTES = 256 * 1024
-_REASONS = {200: "OK", 206: "Partial Content", 404: "Not Found", 416: "Range Not Satisfiable"}
 
 
 @dataclass
@@ -52,7 +49,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What to send. `length` is the Content-Length: -1 the body's own, None no such header."""
+    """What to send. `length` is the Content-Length: -1 the body's own, None no such header. After
+    `cut_after` body bytes the peer hangs up, with RST if `reset`, else FIN; at `pause_at` it waits
+    for `gate`; small pieces with a pause between make a trickle. `raw` replaces all, then FIN."""
 
     status: int = 200
     headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()
@@ -60,18 +59,13 @@ class Answer:
     length: int | None = -1
     chunked: bool = False
     cut_after: int | None = None
-    """Hang up after so many body bytes."""
     reset: bool = False
-    """Hang up with RST instead of FIN."""
     pause_at: int | None = None
-    """Stop sending after so many body bytes until `gate` is set."""
     gate: threading.Event = field(default_factory=threading.Event)
-    piece_bytes: int = _PIECE_BYTES
+    piece_bytes: int = 256 * 1024
     piece_pause_seconds: float = 0.0
-    """Rest between two pieces: a trickle."""
     keep_alive: bool = True
     raw: bytes | None = None
-    """Sent instead of status line, headers and body; then the connection is closed."""
 
 
 Script = Answer | Callable[[Request], Answer]
@@ -152,12 +146,13 @@ class ScriptedPeer:
     ) -> None:
         """Share `body`, or a new version of it; `size` is what the metadata says."""
         headers = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
-        headers |= {"ETag": etag} if etag else {}
-        headers |= {"Last-Modified": last_modified} if last_modified else {}
-        told: dict[str, Any] = {"id": item_id, "filename": filename}
-        told |= {"title": filename.rsplit(".", 1)[0]}
-        told |= {"category": category, "size": len(body) if size is None else size, **release}
-        self._offers[item_id] = _Offer(told, body, headers)
+        versions = {"ETag": etag, "Last-Modified": last_modified}
+        headers |= {name: value for name, value in versions.items() if value}
+        title, told = filename.rsplit(".", 1)[0], len(body) if size is None else size
+        release = {"title": title, "category": category, "size": told, **release}
+        self._offers[item_id] = _Offer(
+            {"id": item_id, "filename": filename, **release}, body, headers
+        )
 
     def script(self, path: str, *answers: Script) -> None:
         """Answer the next requests to `path` with `answers`, one each."""
@@ -165,9 +160,11 @@ class ScriptedPeer:
             self._scripts[path].extend(answers)
 
     def always(self, path: str, answer: Script | None) -> None:
-        """Answer every request to `path` like that, after what `script` queued; None: honestly."""
+        """Answer every request to `path` like that, after what `script` queued; None: honest."""
         with self._lock:
             self._always[path] = answer or self.honest
+            if answer is None:
+                self._scripts[path].clear()
 
     def requests_to(self, path: str) -> list[Request]:
         return [request for request in list(self.requests) if request.path == path]
@@ -249,7 +246,8 @@ class ScriptedPeer:
                 size = min(size, answer.pause_at - request.sent)
             elif answer.pause_at is not None and not self._wait(answer.gate):
                 return False
-            connection.sendall(_chunk(body[:size]) if answer.chunked else body[:size])
+            piece = bytes(body[:size])
+            connection.sendall(b"%x\r\n%b\r\n" % (size, piece) if answer.chunked else piece)
             request.sent += size
             body = body[size:]
             self._closing.wait(answer.piece_pause_seconds)
@@ -258,10 +256,9 @@ class ScriptedPeer:
         return self._end(connection, answer)
 
     def _wait(self, gate: threading.Event) -> bool:
-        while not self._closing.is_set():
-            if gate.wait(0.02):
-                return True
-        return False
+        while not gate.wait(0.02) and not self._closing.is_set():
+            pass
+        return gate.is_set()
 
     def _end(self, connection: socket.socket, answer: Answer) -> bool:
         if answer.reset:
@@ -302,11 +299,7 @@ def _head(answer: Answer) -> bytes:
     if answer.chunked:
         lines.append(("Transfer-Encoding", "chunked"))
     if answer.length is not None and (answer.length >= 0 or not answer.chunked):
-        length = answer.length if answer.length >= 0 else len(answer.body)
-        lines.append(("Content-Length", str(length)))
-    status = f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Scripted')}\r\n"
+        told = answer.length if answer.length >= 0 else len(answer.body)
+        lines.append(("Content-Length", str(told)))
+    status = f"HTTP/1.1 {answer.status} Scripted\r\n"
     return (status + "".join(f"{k}: {v}\r\n" for k, v in lines) + "\r\n").encode("latin-1")
-
-
-def _chunk(data: memoryview) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), bytes(data))
