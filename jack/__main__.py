@@ -9,7 +9,7 @@ if not __package__:
     # Run as a plain script: Python has put this folder on the path instead of the one above it.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from jack.cli import main  # noqa: E402  (the path has to be right first)
+from jack.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

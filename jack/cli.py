@@ -31,8 +31,9 @@ LEVELS = ("debug", "info", "warning", "error")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code (interface, section 2). Mistakes of the user are one line on
-    stderr, never a traceback."""
+    """Run one command and return its exit code (interface, section 2). Mistakes of the user are one
+    line on stderr, never a traceback.
+    """
     options = _parser().parse_args(arguments)
     set_up_logging(options.log_level, options.log_json)
     command: Command = options.command
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"jack: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # The reader of our output has gone (`jack status | head`); do not fail again while flushing.
+        # The reader of our output has gone (`jack status | head`); do not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

@@ -57,7 +57,8 @@ ANY_ADDRESS = ""
 
 
 def run_daemon(config: Config, clock: Clock | None = None) -> int:
-    """`jack run`: work until a signal asks to stop. Returns 0 after a clean stop, 1 when a part died.
+    """`jack run`: work until a signal asks to stop. Returns 0 after a clean stop, 1 when a part
+    died.
 
     Raises AlreadyRunning, StateError or another UserError when the start is impossible.
     """
@@ -104,7 +105,7 @@ class DownloadSide:
             settings.retry_max_delay_seconds,
             settings.max_download_attempts,
         )
-        jitter = random.Random().random
+        jitter = random.Random().random  # noqa: S311  (spreads retries, guards nothing)
         gate = PeerGate(clock)
         connections = settings.max_concurrent_downloads + 2
         clients = {peer.id: _peer_client(peer, connections, clock) for peer in config.peers}
@@ -186,7 +187,9 @@ class DownloadSide:
         self.threads: list[threading.Thread] = []
 
     def start(self, stop: threading.Event) -> None:
-        """Stale rows first, then the observer, then the first scan. Raises StateError for bad folders."""
+        """Stale rows first, then the observer, then the first scan. Raises StateError for bad
+        folders.
+        """
         for folder in (self._settings.watch_path, self._settings.completed_path):
             _make_folder(folder)
         count = self._entry.redrive()
@@ -204,7 +207,9 @@ class DownloadSide:
         )
 
     def stop(self, seconds: float) -> bool:
-        """The way in first, then the work, then the bookkeeping. False when something still hangs."""
+        """The way in first, then the work, then the bookkeeping. False when something still
+        hangs.
+        """
         self._watcher.stop()
         self._inbox.wake()
         self._grabs.stop()
@@ -240,8 +245,10 @@ class DownloadSide:
 
 
 def _stop_on_signals() -> threading.Event:
-    """The first SIGTERM or SIGINT sets the event, the second leaves at once. Handlers do nothing else: they
-    run between two bytecodes of the main thread, where taking a lock could wait for ever."""
+    """The first SIGTERM or SIGINT sets the event, the second leaves at once. Handlers do nothing
+    else: they run between two bytecodes of the main thread, where taking a lock could wait for
+    ever.
+    """
     stop = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -287,8 +294,9 @@ def _make_folder(folder: os.PathLike[str]) -> None:
 def _start_http_side(
     config: Config, database: Database, downloads: Downloads, clock: Clock, stack: ExitStack
 ) -> None:
-    """Peer API and status, on the port of internalUrl. Imported late: a jack that only downloads does
-    not carry a web server."""
+    """Peer API and status, on the port of internalUrl. Imported late: a jack that only downloads
+    does not carry a web server.
+    """
     from jack.web.app import create_app
     from jack.web.auth import KeyGuard
     from jack.web.peer_api import peer_blueprint

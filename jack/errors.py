@@ -1,5 +1,6 @@
-"""The error tree. Whether an error is worth another try is decided once, where a foreign exception is
-translated, and is the class of the error from then on."""
+"""The error tree. Whether an error is worth another try is decided once, where a foreign exception
+is translated, and is the class of the error from then on.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ class StateError(UserError):
 class TransientError(JackError):
     """Worth another try later.
 
-    `retry_after_seconds` is what the peer asked for (RFC 9110 section 10.2.3), None when it did not ask.
+    `retry_after_seconds` is what the peer asked for (RFC 9110 section 10.2.3), None when it did not
+    ask.
     """
 
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
@@ -46,11 +48,15 @@ class TransientError(JackError):
 
 
 class PeerUnreachable(TransientError):
-    """No connection at all: refused, no route, name not found, connect timeout. Says nothing about the file."""
+    """No connection at all: refused, no route, name not found, connect timeout. Says nothing about
+    the file.
+    """
 
 
 class PeerRefused(TransientError):
-    """The peer does not let us in (401, 403, certificate): pauses the peer, costs the file no attempt."""
+    """The peer does not let us in (401, 403, certificate): pauses the peer, costs the file no
+    attempt.
+    """
 
 
 class TooSlow(TransientError):
@@ -58,7 +64,9 @@ class TooSlow(TransientError):
 
 
 class ProtocolError(TransientError):
-    """An answer that makes no sense (RFC 9110): once may be an accident, twice in a row is final."""
+    """An answer that makes no sense (RFC 9110): once may be an accident, twice in a row is
+    final.
+    """
 
 
 class StorageError(TransientError):

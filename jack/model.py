@@ -33,7 +33,9 @@ LIVE = frozenset({DownloadStatus.QUEUED, DownloadStatus.DOWNLOADING, DownloadSta
 
 
 class WaitReason(str, enum.Enum):
-    """Why a download is in `waiting`, as a class a program can act on; the sentence is `Download.error`."""
+    """Why a download is in `waiting`, as a class a program can act on; the sentence is
+    `Download.error`.
+    """
 
     RETRY = "retry"
     PROTOCOL = "protocol"
@@ -71,7 +73,9 @@ class Release:
     episode: int | None = None
     publish_date: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """Optional wire fields jack only passes on (quality, languages, releaseGroup, edition, mediaInfo)."""
+    """Optional wire fields jack only passes on (quality, languages, releaseGroup, edition,
+    mediaInfo).
+    """
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,9 @@ class Download:
 
     @property
     def part_path(self) -> Path:
-        """Where the bytes grow: beside the destination, so that the final rename stays on one file system."""
+        """Where the bytes grow: beside the destination, so that the final rename stays on one file
+        system.
+        """
         return self.dest_path.with_name(self.dest_path.name + ".part")
 
     @property

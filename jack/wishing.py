@@ -24,17 +24,17 @@ ANSWER_SECONDS = 15.0
 LOOK_SECONDS = 0.1
 
 
-def fulfil(
-    wish: str, download: Download, config: Config, database: Database, clock: Clock
-) -> str:
+def fulfil(wish: str, download: Download, config: Config, database: Database, clock: Clock) -> str:
     """Do what was wished ("retry" or "cancel") and return what the download says afterwards.
 
-    With no daemon the lock is ours and the row is changed here; a running one is asked through the row.
-    Raises UserError when the download is not in a state for it, or the daemon does not answer.
+    With no daemon the lock is ours and the row is changed here; a running one is asked through the
+    row. Raises UserError when the download is not in a state for it, or the daemon does not answer.
     """
     downloads = Downloads(database, clock)
     objection = (
-        objection_to_cancel(download) if wish == "cancel" else objection_to_retry(download, downloads)
+        objection_to_cancel(download)
+        if wish == "cancel"
+        else objection_to_retry(download, downloads)
     )
     if objection:
         raise UserError(objection)
@@ -62,7 +62,7 @@ def _ask_daemon(wish: str, download: Download, downloads: Downloads, clock: Cloc
     while downloads.wish_of(download.id) is not None:
         if clock.monotonic() > end:
             raise UserError(
-                f"the running jack has not answered yet; the wish to {wish} download {download.id} is"
-                " noted and will be granted"
+                f"the running jack has not answered yet; the wish to {wish} download"
+                f" {download.id} is noted and will be granted"
             )
         patience.wait(LOOK_SECONDS)

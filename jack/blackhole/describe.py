@@ -12,7 +12,9 @@ from jack.model import Stub
 
 @dataclass(frozen=True)
 class StubDetails:
-    """`size` in bytes and `title` as the grabbed release announced them; the hash is lower-case hex."""
+    """`size` in bytes and `title` as the grabbed release announced them; the hash is lower-case
+    hex.
+    """
 
     stub: Stub
     title: str

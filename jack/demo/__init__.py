@@ -1,4 +1,6 @@
-"""`jack demo`: two jacks on this machine, one film, a cut line and a killed process, and equal hashes."""
+"""`jack demo`: two jacks on this machine, one film, a cut line and a killed process, and equal
+hashes.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ class _Play:
     def _fetch(self, cable: Cable, wanted: str) -> int:
         you = self._stage.start_you(cable.port)
         release = self._stage.release()
-        self._say(f"2  You search, find \"{release.title}\" and grab it: a stub appears in the blackhole.")
+        self._say(
+            f'2  You search, find "{release.title}" and grab it: a stub appears in the blackhole.'
+        )
         stub = self._stage.drop_stub(release, cable.port)
         with self._bar() as bar:
             task = bar.add_task("downloading", total=release.size)
@@ -111,17 +115,22 @@ class _Play:
             f" {size_text(row.downloaded_bytes)} were sent twice, headers included."
         )
         with row.dest_path.open("rb") as film:
-            found = hashlib.file_digest(film, "sha256").hexdigest() if hasattr(
-                hashlib, "file_digest"
-            ) else hashlib.sha256(film.read()).hexdigest()
+            found = (
+                hashlib.file_digest(film, "sha256").hexdigest()
+                if hasattr(hashlib, "file_digest")
+                else hashlib.sha256(film.read()).hexdigest()
+            )
         self._say(f"   sha256 at the friend  {wanted}")
-        self._say(f"   sha256 at yours       {found}  {'equal' if found == wanted else 'DIFFERENT'}")
+        self._say(
+            f"   sha256 at yours       {found}  {'equal' if found == wanted else 'DIFFERENT'}"
+        )
         self._say(f"   the stub is {'still there' if stub.exists() else 'gone, its work is done'}")
         self._say(f"\nThe film is at {self._stage.root / row.filename}")
         self._say(f"  (remove it with: rm -r {self._stage.root})")
         self._say(
-            "With a Radarr in the config, jack would now have posted DownloadedMoviesScan with this path,\n"
-            "and Radarr would have moved the file into its library. Next: README, \"Setting it up\"."
+            "With a Radarr in the config, jack would now have posted DownloadedMoviesScan with this"
+            " path,\n"
+            'and Radarr would have moved the file into its library. Next: README, "Setting it up".'
         )
         return 0 if found == wanted else 1
 
@@ -142,9 +151,7 @@ class _Play:
             rows = Downloads(database, self._clock).all() if database else []
         return rows[0] if rows else None
 
-    def _until(
-        self, reached: Callable[[Download], bool], bar: Progress, task: object
-    ) -> Download:
+    def _until(self, reached: Callable[[Download], bool], bar: Progress, task: object) -> Download:
         while time.monotonic() < self._end:
             row = self._row()
             if row is not None:

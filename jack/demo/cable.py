@@ -1,4 +1,6 @@
-"""The line between the two jacks of the demo: a TCP relay that is slow on purpose and can be cut."""
+"""The line between the two jacks of the demo: a TCP relay that is slow on purpose and can be
+cut.
+"""
 
 from __future__ import annotations
 

@@ -41,14 +41,22 @@ class Stage:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def build(self) -> str:
-        """Make the folders and the film; returns the film's sha256. Raises UserError without room for it."""
+        """Make the folders and the film; returns the film's sha256. Raises UserError without room
+        for it.
+        """
         if shutil.disk_usage(self.root).free < 3 * self.film_bytes:
             raise UserError(
                 f"the demo needs {3 * self.film_bytes // MIB} MiB in {self.root.parent};"
                 " set TMPDIR to a folder with more room"
             )
         shared = self.root / "friend" / "video" / "Demo Film (2024) {tmdb-1}"
-        for folder in (shared, self.root / "friend" / "state", self.watch, self.completed, self.state):
+        for folder in (
+            shared,
+            self.root / "friend" / "state",
+            self.watch,
+            self.completed,
+            self.state,
+        ):
             folder.mkdir(parents=True)
         digest = hashlib.sha256()
         with (shared / FILM).open("wb") as film:
@@ -102,7 +110,9 @@ class Stage:
         return protocol.search_from_json(protocol.capped_json(body))[0]
 
     def drop_stub(self, release: Release, cable_port: int) -> Path:
-        """What Radarr does when you grab the release: write a small torrent into the blackhole folder."""
+        """What Radarr does when you grab the release: write a small torrent into the blackhole
+        folder.
+        """
         peer_id = protocol.connector_id(_url(cable_port))
         path = self.watch / f"{release.title}.torrent"
         path.write_bytes(build_stub(Stub(peer_id, release.id), release.title, release.size))

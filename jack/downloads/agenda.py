@@ -19,7 +19,9 @@ Action = Callable[[], None]
 
 
 class Agenda:
-    """Actions by key and due time; a new entry for a key replaces the old one. Actions must be short."""
+    """Actions by key and due time; a new entry for a key replaces the old one. Actions must be
+    short.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -42,7 +44,9 @@ class Agenda:
             self._entries.pop(key, None)
 
     def run_due(self) -> float | None:
-        """Run everything that is due; return the seconds until the next entry, None when there is none."""
+        """Run everything that is due; return the seconds until the next entry, None when there is
+        none.
+        """
         while True:
             with self._changed:
                 self._drop_replaced()

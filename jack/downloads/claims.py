@@ -1,4 +1,6 @@
-"""Who may write where: one lock around two sets, so that no two downloads ever share a file or a stub."""
+"""Who may write where: one lock around two sets, so that no two downloads ever share a file or a
+stub.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ StubKey = tuple[str, Stub]
 
 
 class Claims:
-    """`active` holds the destinations being worked on, `reenqueued` the stubs that live rows own."""
+    """`active` holds the destinations being worked on, `reenqueued` the stubs that live rows
+    own.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,7 +24,9 @@ class Claims:
         self._reenqueued: dict[StubKey, int] = {}
 
     def claim_destination(self, dest: Path, download_id: int) -> int:
-        """Return the owner of `dest`: `download_id` when it was free or already ours, else the other's id."""
+        """Return the owner of `dest`: `download_id` when it was free or already ours, else the
+        other's id.
+        """
         with self._lock:
             return self._active.setdefault(dest, download_id)
 

@@ -1,4 +1,6 @@
-"""How downloads come in: from a resolved stub, from a stub dropped again, and from the rows of the last run."""
+"""How downloads come in: from a resolved stub, from a stub dropped again, and from the rows of the
+last run.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,8 @@ class Entry:
     def redrive(self) -> int:
         """Put every stale row back to work, before anything new can arrive; returns how many.
 
-        All claims are taken before the first one starts. Of several rows for one destination the one that
-        owns it goes on.
+        All claims are taken before the first one starts. Of several rows for one destination the
+        one that owns it goes on.
         """
         owners: dict[Path, Download] = {}
         for download in sorted(self._downloads.live(), key=lambda d: (d.blocked_by or 0, d.id)):
@@ -72,7 +74,9 @@ class Entry:
         return len(owners)
 
     def revive(self, drop: Drop) -> bool:
-        """Whether this stub has a row already: the same drop seen again, or a failed one dropped anew."""
+        """Whether this stub has a row already: the same drop seen again, or a failed one dropped
+        anew.
+        """
         download = self._downloads.latest_for_stub(drop.name, drop.stub.peer_id, drop.stub.item_id)
         if download is None:
             return False
@@ -86,7 +90,9 @@ class Entry:
         return same_drop or download.is_live
 
     def register(self, drop: Drop, release: Release) -> None:
-        """A stub whose release is known becomes a row and starts, or waits behind the owner of its file."""
+        """A stub whose release is known becomes a row and starts, or waits behind the owner of its
+        file.
+        """
         dest = self._completed_path / release.filename
         with self._registering:
             owner = self._claims.owner(dest)
@@ -127,7 +133,7 @@ class Entry:
         if download.status is DownloadStatus.DOWNLOADING:
             self._downloads.requeue(download.id)
         if download.blocked_by is not None:
-            # The one in front has settled: just before the end of the last run, or by a command since.
+            # The one in front has settled, in the last run or by a command since.
             self._downloads.unblock(download.id)
         due = download.next_attempt_at
         remaining = (due - self._clock.now()).total_seconds() if due else 0.0

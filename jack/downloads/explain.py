@@ -1,4 +1,6 @@
-"""A download in words and as JSON: what it waits for, what is safe, what happens next and when. Pure."""
+"""A download in words and as JSON: what it waits for, what is safe, what happens next and when.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -90,17 +92,26 @@ def _reason(download: Download) -> str:
 
 def _queued(download: Download, now: datetime) -> str:
     note = f" Note: {_reason(download)}." if download.error else ""
-    return f"Waiting for a free transfer slot; {_safe(download)}. It starts by itself while jack runs.{note}"
+    return (
+        f"Waiting for a free transfer slot; {_safe(download)}."
+        f" It starts by itself while jack runs.{note}"
+    )
 
 
 def _downloading(download: Download, now: datetime) -> str:
     note = f" Note: {_reason(download)}." if download.error else ""
-    return f"Downloading from {download.peer_name}, attempt {download.attempts}; {_safe(download)}.{note}"
+    return (
+        f"Downloading from {download.peer_name}, attempt {download.attempts};"
+        f" {_safe(download)}.{note}"
+    )
 
 
 def _waiting(download: Download, now: datetime) -> str:
     if download.wait_reason is WaitReason.BLOCKED:
-        return f"Waiting for download {download.blocked_by}, which writes the same file; then it goes on."
+        return (
+            f"Waiting for download {download.blocked_by}, which writes the same file;"
+            " then it goes on."
+        )
     if download.wait_reason is WaitReason.UNKNOWN_PEER:
         return f"{_reason(download)}; {_safe(download)}."
     return (
@@ -122,8 +133,8 @@ def _completed(download: Download, now: datetime) -> str:
 
 def _import_queued(download: Download, now: datetime) -> str:
     return (
-        f"Complete; the import of {download.filename} was queued. If it does not appear in the library, look at"
-        " Activity in Radarr or Sonarr."
+        f"Complete; the import of {download.filename} was queued. If it does not appear in the"
+        " library, look at Activity in Radarr or Sonarr."
     )
 
 
@@ -133,8 +144,8 @@ def _imported(download: Download, now: datetime) -> str:
 
 def _failed(download: Download, now: datetime) -> str:
     return (
-        f"Failed: {_reason(download)}; {_safe(download)}. `jack retry {download.id}`, or dropping the stub again,"
-        " goes on from there."
+        f"Failed: {_reason(download)}; {_safe(download)}. `jack retry {download.id}`, or"
+        " dropping the stub again, goes on from there."
     )
 
 

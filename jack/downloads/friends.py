@@ -1,4 +1,6 @@
-"""The peers as the download rules see them: clients by id, their health, and one log line per change of it."""
+"""The peers as the download rules see them: clients by id, their health, and one log line per
+change of it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What is known of each peer's health, so that one that is down is asked once and not by every download."""
+"""What is known of each peer's health, so that one that is down is asked once and not by every
+download.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,9 @@ class _Health:
 class PeerGate:
     """Per peer: until when to leave it alone, and whether it has answered since it last failed.
 
-    A peer is proven by any answer and unproven at start and after it could not be reached or refused us. An
-    unproven peer gets one probe, outside the transfer slots, before its downloads may take a slot.
-    Times are monotonic seconds.
+    A peer is proven by any answer and unproven at start and after it could not be reached or
+    refused us. An unproven peer gets one probe, outside the transfer slots, before its downloads
+    may take a slot. Times are monotonic seconds.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -46,7 +48,9 @@ class PeerGate:
             return self._health(peer_id).proven
 
     def close(self, peer_id: str, seconds: float, sentence: str, *, unproven: bool) -> bool:
-        """Leave the peer alone for `seconds`. Returns whether it was open before: the moment to say so once."""
+        """Leave the peer alone for `seconds`. Returns whether it was open before: the moment to say
+        so once.
+        """
         with self._lock:
             health = self._health(peer_id)
             now = self._clock.monotonic()
@@ -59,7 +63,9 @@ class PeerGate:
             return first
 
     def failed(self, peer_id: str) -> int:
-        """Note that the peer could not be reached or refused us; returns how often in a row that is."""
+        """Note that the peer could not be reached or refused us; returns how often in a row that
+        is.
+        """
         with self._lock:
             health = self._health(peer_id)
             now = self._clock.monotonic()
@@ -83,7 +89,9 @@ class PeerGate:
             return 0.0 if since is None else self._clock.monotonic() - since
 
     def answered(self, peer_id: str) -> bool:
-        """The peer gave an answer. Returns whether it had been failing before: the moment to say so once."""
+        """The peer gave an answer. Returns whether it had been failing before: the moment to say so
+        once.
+        """
         with self._lock:
             health = self._health(peer_id)
             was_failing = health.failing_since is not None

@@ -1,7 +1,7 @@
 """From a stub to a row: ask the peer what the stub means, check the answer, record it.
 
-There is no row before the peer has answered, and no grab is lost while it does not: the stub stays in its
-folder and is asked about again.
+There is no row before the peer has answered, and no grab is lost while it does not: the stub stays
+in its folder and is asked about again.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class Grabs:
         self._stopping = False
 
     def accept(self, drop: Drop) -> Verdict:
-        """Intake's question: whose is this? Returns at once; the network is left to the peer's lane."""
+        """Intake's question: whose is this? Returns at once; the network is left to the peer's
+        lane.
+        """
         if self._friends.client(drop.stub.peer_id) is None:
             return Verdict.UNKNOWN_PEER
         if self._claims.holds_stub((drop.name, drop.stub)):

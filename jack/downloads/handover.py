@@ -36,7 +36,9 @@ class ImportJournal:
     def postponed(
         self, download_id: int, server: str, sentence: str, next_attempt_at: datetime
     ) -> None:
-        """The importer's report: `server` has to be asked again; the reason is shown by `jack why`."""
+        """The importer's report: `server` has to be asked again; the reason is shown by `jack
+        why`.
+        """
         with self._database.connection():
             self._downloads.import_postponed(download_id, sentence, next_attempt_at)
 
@@ -50,12 +52,14 @@ class HandoverDesk:
         self._handovers = handovers
 
     def begin(self, download: Download) -> None:
-        """Tell every server of the download's category; at once recorded, so that a crash repeats it."""
+        """Tell every server of the download's category; at once recorded, so that a crash repeats
+        it.
+        """
         servers = self._importer.servers_for(download.category)
         if not servers:
             kind = "Radarr" if download.category == MOVIES else "Sonarr"
             log.warning(
-                "download %d (%s): no %s with destination: true is configured; the file stays at %s",
+                "download %d (%s): no %s with destination: true is configured; it stays at %s",
                 download.id,
                 download.filename,
                 kind,

@@ -1,4 +1,5 @@
-"""Downloads whose peer is left alone or not yet proven: one probe goes ahead, in the peer's lane, for all of them.
+"""Downloads whose peer is left alone or not yet proven: one probe goes ahead, in the peer's lane,
+for all of them.
 
 So a friend who is down costs one request per look, never a transfer slot.
 """
@@ -69,7 +70,9 @@ class HeldDownloads:
             self._held.get(download.peer_id, set()).discard(download.id)
 
     def note_failure(self, peer_id: str, error: JackError) -> None:
-        """Say in all rows of the peer why they wait; after a long time without an answer they fail."""
+        """Say in all rows of the peer why they wait; after a long time without an answer they
+        fail.
+        """
         seconds = self._friends.gate.failing_seconds(peer_id)
         if seconds >= self._policy.unreachable_patience_seconds and not isinstance(
             error, PeerRefused

@@ -29,7 +29,9 @@ DATABASE_RETRY_SECONDS = 30.0
 
 
 class Desk(Protocol):
-    """Where a job reports what became of its download; every report is recorded when the call returns."""
+    """Where a job reports what became of its download; every report is recorded when the call
+    returns.
+    """
 
     def may_start(self, download: Download) -> bool:
         """False when the download was put aside instead (its peer is left alone right now)."""
@@ -110,7 +112,9 @@ class Job:
         self._stopping = False
 
     def run(self, download_id: int, desk: Desk, slots: Slots) -> None:
-        """The whole stay in a slot: attempts and short waits, until the download settles or must wait long."""
+        """The whole stay in a slot: attempts and short waits, until the download settles or must
+        wait long.
+        """
         run = Run()
         with self._lock:
             self._runs[download_id] = run

@@ -17,7 +17,9 @@ Task = Callable[[], None]
 
 
 class Lanes:
-    """`pause_seconds(peer_id)` tells for how long a line must stand still; `later` calls back after that."""
+    """`pause_seconds(peer_id)` tells for how long a line must stand still; `later` calls back after
+    that.
+    """
 
     def __init__(
         self,
@@ -50,7 +52,9 @@ class Lanes:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def join(self, seconds: float) -> bool:
-        """After `close`: wait for the requests still under way; False when some have not ended in time."""
+        """After `close`: wait for the requests still under way; False when some have not ended in
+        time.
+        """
         waiter = threading.Thread(target=self._pool.shutdown, daemon=True)
         waiter.start()
         waiter.join(seconds)

@@ -1,4 +1,6 @@
-"""When the config has no `downloads` block any more, unfinished rows are closed instead of forgotten."""
+"""When the config has no `downloads` block any more, unfinished rows are closed instead of
+forgotten.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a failed attempt means: wait how long, for what, or give up. Pure: values in, a verdict out."""
+"""What a failed attempt means: wait how long, for what, or give up. Pure: values in, a verdict
+out.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,10 @@ REFUSED_FACTOR = 60
 """A refused key is asked about again after this many base delays at the earliest: a friend's
 intrusion detection counts every wrong key."""
 UNREACHABLE_FACTOR = 24
-"""A peer that cannot be reached at all sleeps more often than it is gone. It gets this many times the whole
-schedule of `max_attempts` delays (about a day with the defaults) before a download fails for it."""
+"""A peer that cannot be reached at all sleeps more often than it is gone. It gets this many times
+the whole schedule of `max_attempts` delays (about a day with the defaults) before a download fails
+for it.
+"""
 
 Jitter = Callable[[], float]
 """Uniform in [0, 1)."""
@@ -45,8 +49,9 @@ class RetryPolicy:
             raise ValueError("maxDownloadAttempts must be at least 1")
 
     def delay_seconds(self, failures: int, jitter: Jitter) -> float:
-        """Exponential backoff with full jitter after `failures` (>= 1) failures in a row: uniform between
-        the base and base * 2^failures, never above the maximum."""
+        """Exponential backoff with full jitter after `failures` (>= 1) failures in a row: uniform
+        between the base and base * 2^failures, never above the maximum.
+        """
         return self.base_seconds + jitter() * (self._ceiling(failures) - self.base_seconds)
 
     def refused_seconds(self, failures: int) -> float:
@@ -68,10 +73,11 @@ class RetryPolicy:
 class Trial:
     """What is known of the attempt that just failed.
 
-    `brought_bytes`: it got further than any attempt before, or further than it started without starting
-    over. `fruitless`: attempts in a row before this one that did not. `was_protocol_error`: the one before
-    ended in nonsense too. `peer_pause_seconds`: how long the peer is left alone because of this error,
-    None when it is not. `unreachable_seconds`: for how long nobody could reach it.
+    `brought_bytes`: it got further than any attempt before, or further than it started without
+    starting over. `fruitless`: attempts in a row before this one that did not.
+    `was_protocol_error`: the one before ended in nonsense too. `peer_pause_seconds`: how long the
+    peer is left alone because of this error, None when it is not. `unreachable_seconds`: for how
+    long nobody could reach it.
     """
 
     brought_bytes: bool = False

@@ -1,4 +1,6 @@
-"""What a transfer records, written into its row: the bridge between the disk's truth and the database's."""
+"""What a transfer records, written into its row: the bridge between the disk's truth and the
+database's.
+"""
 
 from __future__ import annotations
 
@@ -43,12 +45,16 @@ class RowLedger:
         self._new_validator = validator
 
     def checkpoint(self, offset: int) -> None:
-        """Called from a helper thread of the transfer as well, which needs a connection of its own."""
+        """Called from a helper thread of the transfer as well, which needs a connection of its
+        own.
+        """
         with self._database.connection():
             self._must(self._downloads.checkpoint(self._id, offset, self._take_validator()))
 
     def reread_release_size(self) -> int | None:
-        """None when the metadata cannot be had; the transfer then trusts what it was told itself."""
+        """None when the metadata cannot be had; the transfer then trusts what it was told
+        itself.
+        """
         try:
             size = self._read_release_size()
         except Interrupted:

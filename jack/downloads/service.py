@@ -52,7 +52,9 @@ class Parts:
 
 
 class DownloadService:
-    """The desk that jobs report to, and the place where every download is started, held or ended."""
+    """The desk that jobs report to, and the place where every download is started, held or
+    ended.
+    """
 
     def __init__(self, parts: Parts) -> None:
         self._p = parts
@@ -140,8 +142,9 @@ class DownloadService:
     # -- what jobs report ------------------------------------------------------------------------
 
     def adopt(self, download: Download) -> bool:
-        """Whether an earlier download of the same file from the same peer delivered it already: a file with
-        several episodes is offered once per episode, and a slow grab is grabbed twice."""
+        """Whether an earlier download of the same file from the same peer delivered it already: a
+        file with several episodes is offered once per episode, and a slow grab is grabbed twice.
+        """
         before = self._p.downloads.latest_for_destination(download.dest_path, download.id)
         if before is None or before.status not in FINISHED:
             return False
@@ -289,7 +292,9 @@ class DownloadService:
     # -- at the end ------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Take no new work and end what runs; every byte received is recorded before a job returns."""
+        """Take no new work and end what runs; every byte received is recorded before a job
+        returns.
+        """
         self._stopping = True
         self._slots.close()
         self._held.stop()

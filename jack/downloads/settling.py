@@ -1,4 +1,6 @@
-"""What the end of a download does to the files around it: its stub, and after a cancel its `.part`."""
+"""What the end of a download does to the files around it: its stub, and after a cancel its
+`.part`.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,9 @@ log = logging.getLogger(__name__)
 
 
 class Settling:
-    """Moves and removes files for rows that have settled. Without a watch folder (no `downloads` block) the
-    stubs are not touched."""
+    """Moves and removes files for rows that have settled. Without a watch folder (no `downloads`
+    block) the stubs are not touched.
+    """
 
     def __init__(self, downloads: Downloads, watch_path: Path | None) -> None:
         self._downloads = downloads
@@ -28,7 +31,9 @@ class Settling:
         self._gone: list[int] = []
 
     def remove_stub(self, download: Download) -> None:
-        """The download is complete and recorded: its stub goes, also a copy parked by an earlier failure."""
+        """The download is complete and recorded: its stub goes, also a copy parked by an earlier
+        failure.
+        """
         if self._watch_path is None:
             return
         parked = self._watch_path / FAILED_FOLDER / download.torrent_filename
@@ -70,7 +75,9 @@ class Settling:
         return False
 
     def cancel(self, download: Download, sentence: str) -> bool:
-        """Row `cancelled`, `.part` removed, stub parked. False when the row was not in a state to cancel."""
+        """Row `cancelled`, `.part` removed, stub parked. False when the row was not in a state to
+        cancel.
+        """
         if not self._downloads.cancel(download.id, sentence):
             return False
         self.remove_part(download)

@@ -1,7 +1,7 @@
 """The transfer slots: a ThreadPoolExecutor that is never given more work than it has threads.
 
-What waits for a slot waits here, as an id, in a line per peer; peers take turns, so a friend with five hundred
-files does not keep one with a single file waiting.
+What waits for a slot waits here, as an id, in a line per peer; peers take turns, so a friend with
+five hundred files does not keep one with a single file waiting.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ class Slots:
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="transfer")
 
     def submit(self, peer_id: str, download_id: int) -> None:
-        """Put a download in its peer's line; one that waits already is not put there twice, one that runs
-        right now runs once more when it has ended."""
+        """Put a download in its peer's line; one that waits already is not put there twice, one
+        that runs right now runs once more when it has ended.
+        """
         with self._lock:
             if self._closed or download_id in self._waiting:
                 return
@@ -57,8 +58,9 @@ class Slots:
             return download_id in self._running
 
     def rest(self, download_id: int, give_way: Callable[[], None]) -> bool:
-        """The running download is about to sleep a little. False when others wait for its slot already;
-        otherwise `give_way` is called as soon as one does."""
+        """The running download is about to sleep a little. False when others wait for its slot
+        already; otherwise `give_way` is called as soon as one does.
+        """
         with self._lock:
             if self._waiting or self._closed:
                 return False
@@ -79,7 +81,9 @@ class Slots:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def join(self, seconds: float) -> bool:
-        """After `close`: wait for the transfers still under way; False when some have not ended in time."""
+        """After `close`: wait for the transfers still under way; False when some have not ended in
+        time.
+        """
         waiter = threading.Thread(target=self._pool.shutdown, daemon=True)
         waiter.start()
         waiter.join(seconds)

@@ -1,4 +1,6 @@
-"""`jack retry` and `jack cancel`: on a running daemon through its service, otherwise on the rows themselves."""
+"""`jack retry` and `jack cancel`: on a running daemon through its service, otherwise on the rows
+themselves.
+"""
 
 from __future__ import annotations
 

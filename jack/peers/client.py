@@ -52,8 +52,8 @@ class PeerClient:
     def get_release(self, item_id: str, wire: Wire) -> Release:
         """The metadata of one item (`GET /peer/items/{id}`), checked field by field.
 
-        Raises PermanentError when the peer does not have it, ProtocolError for an answer that is not a
-        release of that id, PeerUnreachable, PeerRefused or TransientError.
+        Raises PermanentError when the peer does not have it, ProtocolError for an answer that is
+        not a release of that id, PeerUnreachable, PeerRefused or TransientError.
         """
         what = f"item {shown(item_id)}"
         response = self._get(protocol.item_path(item_id), wire, _JSON)
@@ -75,10 +75,11 @@ class PeerClient:
         return self._get(protocol.file_path(item_id), wire, headers)
 
     def probe(self, wire: Wire) -> None:
-        """Return when the peer answers HTTP at all (`GET /handshake`); raise what stands in the way.
+        """Return when the peer answers HTTP at all (`GET /handshake`); raise what stands in the
+        way.
 
-        Old versions have no handshake and answer 404: that is an answer too. One that takes the connection and
-        then says nothing is not there either: PeerUnreachable.
+        Old versions have no handshake and answer 404: that is an answer too. One that takes the
+        connection and then says nothing is not there either: PeerUnreachable.
         """
         try:
             response = self._get(protocol.handshake_path(), wire, _JSON, PROBE_SECONDS)

@@ -1,4 +1,6 @@
-"""Opening jack.db: one file, WAL, every commit on disk before it returns, one connection per thread."""
+"""Opening jack.db: one file, WAL, every commit on disk before it returns, one connection per
+thread.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +23,18 @@ BUSY_TIMEOUT_SECONDS = 20.0
 
 
 class Database:
-    """The open database. Threads get a connection of their own on first use; `connection` closes it again."""
+    """The open database. Threads get a connection of their own on first use; `connection` closes it
+    again.
+    """
 
     def __init__(self, folder: Path, *, may_migrate: bool = True) -> None:
-        """Open `<folder>/jack.db` and bring its schema up to date, or (`may_migrate` False) only check it.
+        """Open `<folder>/jack.db` and bring its schema up to date, or (`may_migrate` False) only
+        check it.
 
         Raises StateError with the remedy when that is impossible.
         """
         self.path = folder / FILE_NAME
-        # Two threads that meet in SQLite would wait in its busy handler, which sleeps and is not fair.
+        # Two threads that meet in SQLite would wait in its busy handler: asleep, and unfairly.
         self._writing = threading.RLock()
         self._kept: list[sqlite3.Connection] = []
         self.raw = peewee.SqliteDatabase(
@@ -53,14 +58,15 @@ class Database:
             with contextlib.suppress(peewee.PeeweeException, sqlite3.Error):
                 self.raw.close()
             raise StateError(
-                f"cannot use {self.path}: {error}; jack runs as uid {os.getuid()} and needs to write that file"
-                " and its folder"
+                f"cannot use {self.path}: {error}; jack runs as uid {os.getuid()}"
+                " and needs to write that file and its folder"
             ) from error
 
     @classmethod
     @contextlib.contextmanager
     def existing(cls, folder: Path) -> Iterator[Database | None]:
-        """The database for a look from outside, whether a daemon runs or not; None when there is none yet.
+        """The database for a look from outside, whether a daemon runs or not; None when there is
+        none yet.
 
         Nothing is created or migrated: that is the daemon's business.
         """
@@ -93,8 +99,9 @@ class Database:
                 self.raw.close()
 
     def keep_connection(self) -> None:
-        """Give the calling thread, one of a pool, a connection that stays open until `close`: opening one
-        costs as much as ten statements."""
+        """Give the calling thread, one of a pool, a connection that stays open until `close`:
+        opening one costs as much as ten statements.
+        """
         with translated():
             if self.raw.connect(reuse_if_open=True):
                 connection: Any = self.raw.connection
@@ -102,7 +109,9 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """A short write transaction that takes its lock at once: a later upgrade could fail as busy."""
+        """A short write transaction that takes its lock at once: a later upgrade could fail as
+        busy.
+        """
         with self._writing, translated(), self.raw.atomic("IMMEDIATE"):
             yield
 
@@ -115,7 +124,9 @@ class Database:
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Database trouble (full disk, locked for long) is a trouble of this machine's storage, worth another try."""
+    """Database trouble (full disk, locked for long) is a trouble of this machine's storage, worth
+    another try.
+    """
     try:
         yield
     except (peewee.PeeweeException, sqlite3.Error) as error:

@@ -36,7 +36,8 @@ class Sql:
 
 
 class Downloads:
-    """Repository of downloads. Methods that change a row return whether it was in a state to change.
+    """Repository of downloads. Methods that change a row return whether it was in a state to
+    change.
 
     Every method raises StorageError when SQLite does not take the statement.
     """
@@ -99,8 +100,9 @@ class Downloads:
         blocked_by: int | None,
         sentence: str | None,
     ) -> Download:
-        """A new row, `queued`, or `waiting` behind `blocked_by`. Raises StorageError when the destination
-        already has an owner (the unique index is the last guard behind the claims)."""
+        """A new row, `queued`, or `waiting` behind `blocked_by`. Raises StorageError when the
+        destination already has an owner (the unique index is the last guard behind the claims).
+        """
         now = self._clock.now()
         with self._database.transaction():
             row = DownloadRow.create(
@@ -127,7 +129,9 @@ class Downloads:
         return made
 
     def begin_attempt(self, download_id: int) -> Download | None:
-        """`queued`/`waiting` -> `downloading`, one attempt more. None when the row is not to be worked on."""
+        """`queued`/`waiting` -> `downloading`, one attempt more. None when the row is not to be
+        worked on.
+        """
         changed = self._update(
             download_id,
             (S.QUEUED, S.WAITING, S.DOWNLOADING),
@@ -173,7 +177,8 @@ class Downloads:
         )
 
     def checkpoint(self, download_id: int, offset: int, validator: Validator | None = None) -> bool:
-        """Bytes [0, offset) of the `.part` are on disk, of the version `validator` names when it is new.
+        """Bytes [0, offset) of the `.part` are on disk, of the version `validator` names when it is
+        new.
 
         Only ever called after the fsync that made it so.
         """
@@ -204,10 +209,13 @@ class Downloads:
         )
 
     def hold_peer(self, peer_id: str, reason: WaitReason, sentence: str, until: datetime) -> int:
-        """All downloads of a peer that is left alone for a while, in one statement; returns how many."""
+        """All downloads of a peer that is left alone for a while, in one statement; returns how
+        many.
+        """
         held = (WaitReason.UNREACHABLE, WaitReason.REFUSED, WaitReason.COOLDOWN)
         return self._change(
-            "peer_id = ? AND (status = 'queued' OR (status = 'waiting' AND wait_reason IN (?, ?, ?)))",
+            "peer_id = ? AND (status = 'queued'"
+            " OR (status = 'waiting' AND wait_reason IN (?, ?, ?)))",
             (peer_id, *(each.value for each in held)),
             status=S.WAITING.value,
             wait_reason=reason.value,
@@ -360,8 +368,8 @@ class Downloads:
     def _change(self, where: str, where_values: Sequence[Any], **changes: Any) -> int:
         """One UPDATE in a transaction of its own; returns how many rows it met.
 
-        Written out instead of built by peewee: building takes longer than SQLite needs to run it, and some
-        ten of these belong to every download.
+        Written out instead of built by peewee: building takes longer than SQLite needs to run it,
+        and some ten of these belong to every download.
         """
         assignments, values = [], list[Any]()
         for column, value in changes.items():

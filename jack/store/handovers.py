@@ -11,7 +11,9 @@ from jack.support.clock import Clock
 
 
 class Handovers:
-    """Repository of handovers; one row per download and server. Raises StorageError like its sibling."""
+    """Repository of handovers; one row per download and server. Raises StorageError like its
+    sibling.
+    """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

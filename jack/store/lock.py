@@ -1,4 +1,6 @@
-"""One jack per state folder: an advisory lock that the kernel drops when the process dies, however it dies."""
+"""One jack per state folder: an advisory lock that the kernel drops when the process dies, however
+it dies.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ class StateLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Raises AlreadyRunning naming the holder, or StateError when the folder cannot hold a lock."""
+        """Raises AlreadyRunning naming the holder, or StateError when the folder cannot hold a
+        lock.
+        """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -49,7 +53,9 @@ class StateLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """The file stays: removing it would let two processes lock two different files of that name."""
+        """The file stays: removing it would let two processes lock two different files of that
+        name.
+        """
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,6 @@
-"""Schema versions: each step once, all missing steps in one transaction, the version in PRAGMA user_version."""
+"""Schema versions: each step once, all missing steps in one transaction, the version in PRAGMA
+user_version.
+"""
 
 from __future__ import annotations
 
@@ -69,11 +71,14 @@ VERSION_1 = (
 )
 
 MIGRATIONS: Sequence[Sequence[str]] = (VERSION_1,)
-"""Position n holds the statements that lead from version n to n + 1. Never edit one that was released."""
+"""Position n holds the statements that lead from version n to n + 1. Never edit one that was
+released.
+"""
 
 
 def migrate(database: SqliteDatabase, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> int:
-    """Bring the schema to the newest version and return it. A crash half way leaves the old version whole.
+    """Bring the schema to the newest version and return it. A crash half way leaves the old version
+    whole.
 
     Raises StateError when the database was written by a newer jack.
     """
@@ -83,7 +88,8 @@ def migrate(database: SqliteDatabase, migrations: Sequence[Sequence[str]] = MIGR
         current = int(execute("PRAGMA user_version").fetchone()[0])
         if current > newest:
             raise StateError(
-                f"{database.database} was written by a newer jack (schema {current}, this one knows {newest});"
+                f"{database.database} was written by a newer jack (schema {current}, this one"
+                f" knows {newest});"
                 " install that version again, or move the file away to start afresh"
             )
         for statements in migrations[current:]:

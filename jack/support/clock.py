@@ -8,7 +8,9 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time for what people read and rows keep; monotonic seconds for every wait inside a run."""
+    """Wall time for what people read and rows keep; monotonic seconds for every wait inside a
+    run.
+    """
 
     def now(self) -> datetime:
         """Aware UTC time."""

@@ -19,13 +19,15 @@ NAME_MAX_BYTES = 255
 """Longest file name of ext4, XFS, btrfs and ZFS, in bytes."""
 
 VIDEO_EXTENSIONS = frozenset(
-    ".3gp .asf .asx .avc .avi .bin .bivx .dat .divx .dv .dvr-ms .fli .flv .ifo .img .iso .m2ts .m2v .m4v"
-    " .mk3d .mkv .mov .mp4 .mpeg .mpg .nrg .nsv .nuv .ogm .ogv .pva .qt .rm .rmvb .strm .svq3 .ts .ty"
-    " .viv .vob .vp3 .webm .wmv .wtv .xvid".split()
+    ".3gp .asf .asx .avc .avi .bin .bivx .dat .divx .dv .dvr-ms .fli .flv .ifo .img .iso .m2ts"
+    " .m2v .m4v .mk3d .mkv .mov .mp4 .mpeg .mpg .nrg .nsv .nuv .ogm .ogv .pva .qt .rm .rmvb .strm"
+    " .svq3 .ts .ty .viv .vob .vp3 .webm .wmv .wtv .xvid".split()
 )
 SUBTITLE_EXTENSIONS = frozenset(".ass .idx .smi .srt .ssa .sub .sup .vtt".split())
 MEDIA_EXTENSIONS = VIDEO_EXTENSIONS | SUBTITLE_EXTENSIONS
-"""Lower-case, with the dot. Nothing else is fetched or shared, so a download can never become a stub or a program."""
+"""Lower-case, with the dot. Nothing else is fetched or shared, so a download can never become a
+stub or a program.
+"""
 
 _UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _NO_HARD_LINKS = _UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EACCES}
@@ -33,10 +35,11 @@ _FORBIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def safe_filename(name: str) -> str:
-    """Return `name` when it is a plain media file name that is safe to create, else raise PermanentError.
+    """Return `name` when it is a plain media file name that is safe to create, else raise
+    PermanentError.
 
-    Refused, never repaired: a repaired name could collide with another file. Unicode categories C* and
-    line or paragraph separators cover control, bidi and zero-width characters.
+    Refused, never repaired: a repaired name could collide with another file. Unicode categories C*
+    and line or paragraph separators cover control, bidi and zero-width characters.
     """
     problem = _name_problem(name)
     if problem:
@@ -68,12 +71,16 @@ def shown(text: str, limit: int = 200) -> str:
 
 
 def printable(name: str) -> str:
-    """A file name in any bytes as text that every encoder accepts; foreign bytes appear as `\\xNN`."""
+    """A file name in any bytes as text that every encoder accepts; foreign bytes appear as
+    `\\xNN`.
+    """
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def fsync_directory(folder: Path) -> None:
-    """Make a rename, link or unlink in `folder` durable. File systems that cannot are left as they are."""
+    """Make a rename, link or unlink in `folder` durable. File systems that cannot are left as they
+    are.
+    """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -89,7 +96,8 @@ def fsync_directory(folder: Path) -> None:
 
 
 def rename_new(source: Path, target: Path) -> None:
-    """Give `source` the name `target` atomically and durably; FileExistsError when that name is taken.
+    """Give `source` the name `target` atomically and durably; FileExistsError when that name is
+    taken.
 
     A hard link refuses an existing name in the same step (POSIX link(2)), which rename(2) does not.
     Where links are not supported (exFAT, some network folders) a look before the rename has to do.
@@ -110,7 +118,9 @@ def rename_new(source: Path, target: Path) -> None:
 
 
 def same_file(first: Path, second: Path) -> bool:
-    """Whether both names lead to one inode, symbolic links not followed; False when either is missing."""
+    """Whether both names lead to one inode, symbolic links not followed; False when either is
+    missing.
+    """
     with contextlib.suppress(OSError):
         a, b = os.lstat(first), os.lstat(second)
         return (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)

@@ -1,4 +1,5 @@
-"""The edge to requests and urllib3: sessions, a handle on the socket in use, error translation, capped bodies.
+"""The edge to requests and urllib3: sessions, a handle on the socket in use, error translation,
+capped bodies.
 
 Foreign exceptions are turned into jack's own here and never travel further.
 """
@@ -41,7 +42,9 @@ HEADER_DEADLINE_SECONDS = 30.0
 
 
 class Wire:
-    """One exchange's handle on its socket: any thread may abort it, which frees a blocked read at once."""
+    """One exchange's handle on its socket: any thread may abort it, which frees a blocked read at
+    once.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -51,7 +54,9 @@ class Wire:
         """False when the exchange went over a kept-alive connection."""
 
     def bind(self, sock: socket.socket | None) -> None:
-        """Called by the connection that carries the exchange; an aborted wire closes it right away."""
+        """Called by the connection that carries the exchange; an aborted wire closes it right
+        away.
+        """
         with self._lock:
             self._socket = sock
             if self._reason is not None:
@@ -63,7 +68,9 @@ class Wire:
         return self._socket
 
     def abort(self, reason: JackError) -> None:
-        """End the exchange; whoever reads gets `reason` raised by `check`. The first reason stays."""
+        """End the exchange; whoever reads gets `reason` raised by `check`. The first reason
+        stays.
+        """
         with self._lock:
             self._reason = self._reason or reason
             self._shut()
@@ -82,7 +89,9 @@ class Wire:
 
     @contextlib.contextmanager
     def deadline(self, seconds: float, what: str) -> Iterator[None]:
-        """Abort the exchange when the block has not ended in time; `what` names the peer and the wait."""
+        """Abort the exchange when the block has not ended in time; `what` names the peer and the
+        wait.
+        """
         error = TransientError(f"{what} took longer than {seconds:g} s")
         timer = threading.Timer(seconds, self.abort, (error,))
         timer.daemon = True
@@ -145,8 +154,8 @@ def new_session(
 ) -> requests.Session:
     """A session that keeps connections alive and nothing else.
 
-    The environment is not trusted: a proxy variable or a .netrc would send the key elsewhere. Cookies are
-    refused, which also makes the session safe to share between threads.
+    The environment is not trusted: a proxy variable or a .netrc would send the key elsewhere.
+    Cookies are refused, which also makes the session safe to share between threads.
     """
     session = requests.Session()
     session.trust_env = False
@@ -173,9 +182,9 @@ def send(
 ) -> requests.Response:
     """Send one request and return once the headers are in; the body is left on the wire.
 
-    Redirects are never followed: requests would carry X-Api-Key to the other host. A kept-alive connection
-    that the other side had already closed is tried once more on a fresh one.
-    Raises PeerUnreachable, PeerRefused, TransientError, or what the wire was aborted with.
+    Redirects are never followed: requests would carry X-Api-Key to the other host. A kept-alive
+    connection that the other side had already closed is tried once more on a fresh one. Raises
+    PeerUnreachable, PeerRefused, TransientError, or what the wire was aborted with.
     """
     try:
         return _send_once(session, method, url, who, wire, headers, json, header_seconds)
@@ -223,7 +232,9 @@ def _send_once(
 
 @contextlib.contextmanager
 def translated(who: str, wire: Wire) -> Iterator[None]:
-    """Turn everything requests, urllib3, http.client and the socket can raise into jack's errors."""
+    """Turn everything requests, urllib3, http.client and the socket can raise into jack's
+    errors.
+    """
     try:
         yield
     except JackError:
@@ -240,7 +251,9 @@ def translated(who: str, wire: Wire) -> Iterator[None]:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Every exception folded into `error`: urllib3 and requests carry the real one in `reason` or `args`."""
+    """Every exception folded into `error`: urllib3 and requests carry the real one in `reason` or
+    `args`.
+    """
     stack, seen = [error], set()
     while stack:
         current = stack.pop()
@@ -277,7 +290,9 @@ def _first(causes: list[BaseException], *kinds: type[BaseException]) -> BaseExce
 
 
 def _short(causes: list[BaseException]) -> str:
-    """The operating system's own words where there are any; urllib3's text would repeat the whole URL."""
+    """The operating system's own words where there are any; urllib3's text would repeat the whole
+    URL.
+    """
     for cause in causes:
         if (
             isinstance(cause, OSError)
@@ -302,7 +317,9 @@ def _tls_error(who: str, error: BaseException) -> JackError:
 
 
 def read_capped(response: requests.Response, limit: int, *, who: str, wire: Wire) -> bytes:
-    """The whole body, at most `limit` bytes; more is a ProtocolError. Compressed bodies are refused unread."""
+    """The whole body, at most `limit` bytes; more is a ProtocolError. Compressed bodies are refused
+    unread.
+    """
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
         response.close()

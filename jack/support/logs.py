@@ -1,4 +1,6 @@
-"""Log lines for people (text) or machines (JSON), to stderr, with every configured secret blacked out."""
+"""Log lines for people (text) or machines (JSON), to stderr, with every configured secret blacked
+out.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ class _JsonFormatter(logging.Formatter):
 
 
 def set_up_logging(level: str, as_json: bool, secrets: Iterable[str] = ()) -> None:
-    """Send everything to stderr. A log that cannot be written (closed pipe, full disk) never stops jack."""
+    """Send everything to stderr. A log that cannot be written (closed pipe, full disk) never stops
+    jack.
+    """
     logging.raiseExceptions = False
     redactor = Redactor(secrets)
     if sys.stderr is not None and hasattr(sys.stderr, "reconfigure"):

@@ -22,7 +22,8 @@ _TRANSIENT_CLIENT_ERRORS = frozenset({408, 425, 429})
 def error_for_status(
     who: str, what: str, status: int, headers: Mapping[str, str], now: datetime
 ) -> JackError:
-    """The error that an answer of `status` to a request for `what` means. Not for answers that are usable.
+    """The error that an answer of `status` to a request for `what` means. Not for answers that are
+    usable.
 
     Redirects are named by their origin only: the rest of the target is the other side's text.
     """
@@ -37,8 +38,8 @@ def error_for_status(
     if 300 <= status < 400:
         target = _origin(headers.get("Location", ""))
         return ProtocolError(
-            f"{who} sent a redirect (HTTP {status}) to {target}; jack follows none, put the final url"
-            " into the config"
+            f"{who} sent a redirect (HTTP {status}) to {target}; jack follows none, put the"
+            " final url into the config"
         )
     return ProtocolError(f"{who} answered HTTP {status} for {what}, which is no answer to that")
 

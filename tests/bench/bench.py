@@ -1,9 +1,10 @@
-"""Measurements that print ratios, not verdicts: `python -m tests.bench.bench [large|small|start] [-n RUNS]`.
+"""Measurements that print ratios, not verdicts: `python -m tests.bench.bench [large|small|start]
+[-n RUNS]`.
 
-large   one file over loopback through the whole daemon, durable at the end, against `curl -o` (which syncs
-        nothing) from the same server, in turn; wall time, CPU per GiB, resident memory
-small   2,000 stubs of 1 KiB files dropped at once: completed downloads per second
-start   `jack run` with 10,000 finished and 1,000 waiting rows until it says that it is up
+large   one file over loopback through the whole daemon, durable at the end, against `curl -o`
+(which syncs nothing) from the same server, in turn; wall time, CPU per GiB, resident memory small
+2,000 stubs of 1 KiB files dropped at once: completed downloads per second start   `jack run` with
+10,000 finished and 1,000 waiting rows until it says that it is up
 
 The machine is never quiet: quote the medians of the ratios.
 """
@@ -283,7 +284,9 @@ def _fill(s: Site, finished: int, waiting: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("large", "small", "start", "all"), default="all")
+    parser.add_argument(
+        "what", nargs="?", choices=("large", "small", "start", "all"), default="all"
+    )
     parser.add_argument("-n", "--runs", type=int, default=5)
     parser.add_argument("--mib", type=int, default=1024, help="size of the large file")
     options = parser.parse_args()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jack.model import Download, DownloadStatus, Validator
+from jack.model import Download, DownloadStatus
 from tests.scenarios.harness import (
     CHECKPOINT_BYTES,
     KIB,
@@ -103,7 +103,7 @@ def test_line_12_a_part_longer_than_its_row_is_cut_to_the_recorded_offset(
 ) -> None:
     body, offset = content(SIZE), 1000 * KIB + 7
     peer.offer(ITEM, body, etag='"v1"')
-    you.plant("Film.torrent", peer.url, ITEM, size=SIZE, offset=offset, validator=Validator('"v1"'))
+    you.plant("Film.torrent", peer.url, ITEM, size=SIZE, offset=offset, etag='"v1"')
     # What a power cut can leave behind the last fsync: the length without the bytes.
     you.part().write_bytes(body[:offset] + bytes(400 * KIB))
     you.start()

@@ -132,9 +132,7 @@ def test_a_row_behind_the_owner_of_its_destination_is_allowed_and_goes_on_later(
     assert now is not None and now.status is S.QUEUED and now.blocked_by is None
 
 
-def test_a_failed_row_is_revived_with_its_durable_offset(
-    downloads: Downloads, make: Make
-) -> None:
+def test_a_failed_row_is_revived_with_its_durable_offset(downloads: Downloads, make: Make) -> None:
     row = make()
     downloads.checkpoint(row.id, 700)
     downloads.fail(row.id, "gone")

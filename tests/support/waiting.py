@@ -19,5 +19,7 @@ def eventually(look: Callable[[], T], seconds: float = 20.0, what: str = "it") -
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"{what} did not happen within {seconds:g} s; last seen: {value!r}")
+            raise AssertionError(
+                f"{what} did not happen within {seconds:g} s; last seen: {value!r}"
+            )
         _PAUSE.wait(0.01)
