@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Command = options.command
     try:
         return command(options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # every line says where by itself
+        return error.exit_code
     except UserError as error:
         print(f"jack: {error}", file=sys.stderr)
         return error.exit_code

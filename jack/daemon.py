@@ -52,7 +52,9 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 7.0
 """For everything under way to end by itself; the promise for the whole exit is ten seconds."""
 WISH_LOOK_SECONDS = 0.5
-THREAD_LOOK_SECONDS = 5.0
+THREAD_LOOK_SECONDS = 0.5
+"""How often the main thread looks up. Of two signals at once the kernel may give both to another thread;
+Python's handlers then run only when the main thread's wait ends."""
 ANY_ADDRESS = ""
 
 
@@ -75,8 +77,11 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
             _start_http_side(config, database, downloads, clock, stack)
         if config.downloads is None:
             reconcile_without_downloads(downloads)
-            log.info("jack is up and shares; the config has no downloads block")
-            stop.wait()
+            if config.jack.api_key is not None:
+                log.info("jack is up and shares; the config has no downloads block")
+            else:
+                log.warning("jack is up and idle: the config has neither downloads nor jack.apiKey")
+            _wait(stop, [])
             return 0
         side = DownloadSide(config, config.downloads, database, clock)
         side.start(stop)

@@ -239,11 +239,14 @@ class DownloadService:
     def interrupted(self, download_id: int) -> None:
         with self._lock:
             cancelled = download_id in self._cancelling
-            self._cancelling.discard(download_id)
-        if cancelled:
-            self._cancel_now(download_id)
-        else:
+        if not cancelled:
             self._p.downloads.requeue(download_id)
+            return
+        try:
+            self._cancel_now(download_id)
+        finally:
+            with self._lock:
+                self._cancelling.discard(download_id)
 
     # -- what users wish -------------------------------------------------------------------------
 
@@ -270,24 +273,32 @@ class DownloadService:
         if download is not None and self._p.settling.cancel(download, CANCELLED_BY_USER):
             log.info("download %d (%s): cancelled", download.id, download.filename)
             self._settled(download)
-        self._p.downloads.wish_granted(download_id)
+        else:
+            self._p.downloads.wish_granted(download_id)
 
     def _retry(self, download_id: int) -> None:
+        with self._lock:
+            if download_id in self._cancelling:
+                return  # its end is being recorded right now; the next look comes soon
         download = self._p.downloads.get(download_id)
-        self._p.downloads.wish_granted(download_id)
-        if download is None:
-            return
+        if download is None or not self._revive(download):
+            self._p.downloads.wish_granted(download_id)
+
+    def _revive(self, download: Download) -> bool:
+        """Put it back to work, which takes the wish out of the row; False when there is nothing to do."""
         if download.status is DownloadStatus.COMPLETED:
             self._p.handover.begin(download)
         if download.status in FINISHED:  # it may have ended since the wish was noted
-            return
+            return False
         if self._p.claims.claim_destination(download.dest_path, download.id) != download.id:
-            return
+            return False
         self.claim(download)
-        if self._p.downloads.revive(download.id):
-            log.info("download %d (%s): tried again now", download.id, download.filename)
-            self._p.friends.gate.open_now(download.peer_id)
-            self._dispatch_id(download.id)
+        if not self._p.downloads.revive(download.id):
+            return False
+        log.info("download %d (%s): tried again now", download.id, download.filename)
+        self._p.friends.gate.open_now(download.peer_id)
+        self._dispatch_id(download.id)
+        return True
 
     # -- at the end ------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,18 @@ import pytest
 from jack.model import Download, DownloadStatus
 from tests.scenarios.harness import (
     CHECKPOINT_BYTES,
+    KEY,
     KIB,
     PATIENCE_SECONDS,
     Jack,
+    Port,
     content,
     paused,
     peer_entry,
     server_entry,
 )
 from tests.support.fake_arr import FakeArr
-from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
+from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
 from tests.support.waiting import eventually
 
 S = DownloadStatus
@@ -44,6 +47,12 @@ def finished(you: Jack, body: bytes) -> None:
     assert not you.part().exists()
     eventually(lambda: not you.stubs(), PATIENCE_SECONDS, "the end of the stub")
     assert len(you.rows()) == 1
+
+
+def trickling(peer: ScriptedPeer) -> Callable[[Request], Answer]:
+    return lambda request: replace(
+        peer.honest(request), piece_bytes=16 * KIB, piece_pause_seconds=0.005
+    )
 
 
 def received(part: Path, size: int) -> None:
@@ -96,6 +105,73 @@ def test_line_18_a_kill_before_the_first_checkpoint_leaves_a_download_that_finis
     you.start()
     finished(you, body)
     assert peer.requests_to(FILE)[-1].range is None
+
+
+def test_line_18_kills_in_the_middle_of_many_downloads_lose_and_double_nothing(
+    new_jack: Callable[..., Jack], peer: ScriptedPeer, new_arr: Callable[[str], FakeArr]
+) -> None:
+    radarr, size = new_arr("radarr"), 160 * KIB
+    you = new_jack(
+        downloads={"checkpointBytes": 32 * KIB, "maxConcurrentDownloads": 2},
+        peers=[peer_entry("friend", peer.url)],
+        servers=[server_entry("Radarr", "radarr", radarr.url, radarr.api_key)],
+    )
+    bodies = {f"Film {number}.mkv": content(size, seed=number) for number in range(12)}
+    for number, (name, body) in enumerate(bodies.items()):
+        item = f"c:movie:{number}"
+        peer.offer(item, body, filename=name)
+        peer.always(file_path(item), trickling(peer))
+        you.drop(f"{number}.torrent", peer.url, item)
+
+    def count(status: DownloadStatus) -> int:
+        return sum(row.status is status for row in you.rows())
+
+    for so_far in (3, 6, 9):
+        you.start()
+        eventually(lambda n=so_far: count(S.IMPORT_QUEUED) >= n, PATIENCE_SECONDS, "some of them")
+        you.kill()
+    you.start()
+    eventually(lambda: count(S.IMPORT_QUEUED) == len(bodies), PATIENCE_SECONDS, "all of them")
+    eventually(lambda: not you.stubs(), PATIENCE_SECONDS, "the end of the stubs")
+    assert you.stop() == 0
+    assert sorted(row.filename for row in you.rows()) == sorted(bodies)
+    assert {path.name: path.read_bytes() for path in you.completed.iterdir()} == bodies
+    assert set(radarr.scanned) == {str(you.file(name)) for name in bodies}
+    assert "Traceback" not in you.log
+
+
+def test_line_5_no_more_transfers_than_allowed_after_a_kill_and_a_restart(
+    new_jack: Callable[..., Jack], peer: ScriptedPeer
+) -> None:
+    gate, numbers = threading.Event(), range(1, 6)
+    you = new_jack(downloads={"maxConcurrentDownloads": 2}, peers=[peer_entry("friend", peer.url)])
+    for number in numbers:
+        peer.offer(f"c:movie:{number}", content(300 * KIB, number), filename=f"Film {number}.mkv")
+        peer.always(file_path(f"c:movie:{number}"), paused(peer, 100 * KIB, gate))
+        you.drop(f"{number}.torrent", peer.url, f"c:movie:{number}")
+
+    def transfers() -> int:
+        return sum(request.path.endswith("/file") for request in peer.requests)
+
+    def running() -> int:
+        return sum(row.status is S.DOWNLOADING for row in you.rows())
+
+    you.start()
+    for number in numbers:
+        you.row(number)
+    eventually(lambda: transfers() == 2, PATIENCE_SECONDS, "two transfers")
+    queued = next(row.id for row in you.rows() if row.status is S.QUEUED)
+    assert "Waiting for a free transfer slot" in you.run("why", str(queued)).stdout
+    assert (running(), transfers()) == (2, 2)
+    you.kill()
+    you.start()
+    eventually(lambda: transfers() == 4 and running() == 2, PATIENCE_SECONDS, "two more")
+    assert you.run("status").returncode == 0
+    assert (running(), transfers()) == (2, 4)
+    gate.set()
+    for number in numbers:
+        you.row(number, S.COMPLETED)
+        assert you.file(f"Film {number}.mkv").read_bytes() == content(300 * KIB, number)
 
 
 def test_line_12_a_part_longer_than_its_row_is_cut_to_the_recorded_offset(
@@ -304,6 +380,20 @@ def test_line_18_a_second_signal_leaves_at_once_and_loses_nothing_recorded(
     finished(you, body)
     sent = sum(request.sent for request in peer.requests_to(FILE))
     assert sent <= SIZE + CHECKPOINT_BYTES
+
+
+def test_line_18_two_signals_at_once_end_a_jack_that_only_shares_too(
+    new_jack: Callable[..., Jack], port: Port
+) -> None:
+    friend = new_jack("friend", jack={"internalUrl": port.url, "apiKey": KEY})
+    friend.configure(downloads=None)
+    for _ in range(4):  # the kernel gives both to a thread that is not the main one now and then
+        process = friend.start()
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) in {128 + signal.SIGTERM, 128 + signal.SIGINT}
+    friend.start()
+    assert friend.stop() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
