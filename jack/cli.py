@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add("run", _run, "the daemon, in the foreground, until SIGTERM or SIGINT")
     add("check", _check, "read the config and name every problem in it")
+    add("doctor", _doctor, "try the folders, the friends and the servers, and say what is wrong")
     status = add("status", _status, "downloads with their progress")
     status.add_argument("--json", action="store_true", help="everything, for programs")
     status.add_argument("--watch", action="store_true", help="keep the picture up to date")
@@ -153,6 +154,12 @@ def _check(options: argparse.Namespace) -> int:
         return error.exit_code
     print("OK")
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from jack.doctor import run_doctor
+
+    return run_doctor(_config(options), SystemClock(), lambda line: print(line, flush=True))
 
 
 def _status(options: argparse.Namespace) -> int:

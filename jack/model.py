@@ -117,6 +117,10 @@ class Download:
     started_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+    info_hash: str | None = None
+    """Of the stub, lower-case hex: how the *arr's history knows what it was grabbed for."""
+    finished_inode: int | None = None
+    """Of the file as it was finished: what stands there later may be somebody else's."""
 
     @property
     def part_path(self) -> Path:

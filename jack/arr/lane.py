@@ -1,4 +1,4 @@
-"""One server's line of finished files, and the thread that hands them over."""
+"""One server's line of errands, and the thread that does them step by step."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from jack.arr.client import ArrClient
-from jack.arr.handover import Handover, Journal, Pauses
-from jack.errors import Interrupted, PermanentError, TransientError
+from jack.arr.handover import Errand, Pauses
+from jack.errors import Interrupted, PermanentError, StorageError, TransientError
 from jack.support.clock import Clock
 from jack.support.http import Wire
 
@@ -25,50 +24,47 @@ LONG_PAUSE_SECONDS = 60.0
 
 @dataclass
 class _Item:
-    """One file in a line. `due` is monotonic seconds, `pause` the last wait of this file alone."""
+    """One errand in a line. `due` is monotonic seconds, `pause` the last wait that trouble with
+    this one alone has cost.
+    """
 
-    handover: Handover
+    errand: Errand
     due: float
     pause: float = 0.0
-    command_id: int | None = None
-    """Set once the server has taken it, until the journal has taken that too."""
 
 
 @dataclass
 class _Outage:
-    """The server takes nothing: one for all files. `untold` still need their row explained."""
+    """The server takes nothing: one for all errands. `untold` still need to hear why."""
 
     since: float
     pause: float = 0.0
     due: float = 0.0
     sentence: str = ""
     said: set[type[TransientError]] = field(default_factory=set)
-    untold: deque[int] = field(default_factory=deque)
+    untold: deque[Hashable] = field(default_factory=deque)
 
 
 class Lane:
     """The line of one server. `step` does one thing, the thread only loops over it and waits.
 
-    An exception of the journal or a bug never leaves it: it is logged with its traceback, and the
-    file is tried again later.
+    A record that could not be written or a bug never leaves it: it is logged with its traceback,
+    and the errand is tried again later.
     """
 
     def __init__(
         self,
-        client: ArrClient,
-        journal: Journal,
+        name: str,
         clock: Clock,
         pauses: Pauses,
         thread_context: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> None:
-        self._client = client
-        self._name = client.server.name
-        self._journal = journal
+        self._name = name
         self._clock = clock
         self._pauses = pauses
         self._thread_context = thread_context
         self._lock = threading.Lock()
-        self._items: dict[int, _Item] = {}  # in the order they are tried
+        self._items: dict[Hashable, _Item] = {}  # in the order they are tried
         self._outage: _Outage | None = None
         self._current: tuple[_Item, Wire] | None = None
         self._wake = threading.Event()
@@ -78,21 +74,31 @@ class Lane:
 
     # -- the outside: any thread -------------------------------------------------------------------
 
-    def submit(self, handover: Handover) -> None:
+    def submit(self, errand: Errand) -> None:
         with self._lock:
-            if handover.download_id in self._items:
+            if errand.key in self._items:
                 return
-            self._items[handover.download_id] = _Item(handover, due=self._clock.monotonic())
+            self._items[errand.key] = _Item(errand, due=self._clock.monotonic())
             if self._outage is not None:
-                self._outage.untold.append(handover.download_id)
+                self._outage.untold.append(errand.key)
         self._wake.set()
         self._ensure_thread()
 
-    def withdraw(self, download_id: int) -> None:
+    def withdraw(self, key: Hashable) -> None:
         with self._lock:
-            item = self._items.pop(download_id, None)
+            item = self._items.pop(key, None)
             if item is not None and self._current is not None and self._current[0] is item:
-                self._current[1].abort(Interrupted(f"download {download_id} was withdrawn"))
+                self._current[1].abort(Interrupted(f"{item.errand} was withdrawn"))
+
+    def hurry(self, key: Hashable) -> None:
+        """A person wants it now: the pauses of the errand and of its server are cut short."""
+        with self._lock:
+            item = self._items.get(key)
+            if item is not None:
+                item.due = min(item.due, self._clock.monotonic())
+                if self._outage is not None:
+                    self._outage.due = item.due
+        self._wake.set()
 
     def start(self) -> None:
         self._started = True
@@ -184,55 +190,53 @@ class Lane:
 
     def _attempt(self, item: _Item, wire: Wire) -> None:
         try:
-            if item.command_id is None:
-                item.command_id = self._client.scan_path(str(item.handover.path), wire)
-                self._answered()
+            pause = item.errand.step(wire)
         except Interrupted:
             return  # withdrawn, or stopping: it stays in the line as it is
+        except StorageError:
+            # What was done is done and is not repeated; only the record of it is missing.
+            log.exception("%s: what %s did is not recorded yet", item.errand, self._name)
+            self._try_later(item)
         except TransientError as error:
             self._server_failed(item, error)
         except PermanentError as error:
             self._answered()
-            self._file_refused(item, error)
+            self._refused(item, error)
         except Exception as error:
-            log.exception("%s: handing it to %s failed unexpectedly", item.handover, self._name)
+            log.exception("%s: with %s it failed unexpectedly", item.errand, self._name)
             self._put_off(item, f"an unexpected error in jack ({type(error).__name__})")
         else:
-            self._accepted(item, item.command_id)
+            self._answered()
+            self._go_on(item, pause)
 
-    def _accepted(self, item: _Item, command_id: int) -> None:
-        if not self._holds(item):
-            return
-        try:
-            self._journal.accepted(item.handover.download_id, self._name, command_id)
-        except Exception:
-            # The command is out and is not sent again; only the record of it is missing.
-            log.exception("%s: %s took it, not recorded yet", item.handover, self._name)
-            self._try_later(item)
-            return
-        log.info("%s: %s imports it (command %d)", item.handover, self._name, command_id)
+    def _go_on(self, item: _Item, pause: float | None) -> None:
         with self._lock:
-            if self._items.get(item.handover.download_id) is item:
-                del self._items[item.handover.download_id]
+            if self._items.get(item.errand.key) is not item:
+                return
+            if pause is None:
+                del self._items[item.errand.key]
+            else:
+                item.due = self._clock.monotonic() + pause
+                self._to_the_back(item)
 
     def _server_failed(self, item: _Item, error: TransientError) -> None:
         """The whole lane waits. Another file asks next: it may be this one it trips over."""
-        number = item.handover.download_id
+        key = item.errand.key
         with self._lock:
             now = self._clock.monotonic()
             outage = self._outage = self._outage or _Outage(since=now)
             outage.pause = self._pauses.after(outage.pause)
             outage.due, outage.sentence = now + outage.pause, str(error)
             if not outage.said or outage.pause >= LONG_PAUSE_SECONDS:
-                outage.untold = deque(other for other in self._items if other != number)
+                outage.untold = deque(other for other in self._items if other != key)
             self._to_the_back(item)
             new = type(error) not in outage.said
             outage.said.add(type(error))
         if new:
             log.warning(
-                "%s waits for its import: %s; %s is asked again in %g s, then with pauses of up to"
-                " %g s for as long as it takes",
-                item.handover,
+                "%s waits: %s; %s is asked again in %g s, then with pauses of up to %g s for as"
+                " long as it takes",
+                item.errand,
                 error,
                 self._name,
                 outage.pause,
@@ -252,14 +256,14 @@ class Lane:
                 waiting,
             )
 
-    def _file_refused(self, item: _Item, error: PermanentError) -> None:
+    def _refused(self, item: _Item, error: PermanentError) -> None:
         first = item.pause == 0.0
         self._put_off(item, str(error))
         if first:
             log.warning(
-                "%s waits for its import: %s; this file is tried again in %g s, then with pauses of"
-                " up to %g s; the others go on",
-                item.handover,
+                "%s waits: %s; it is tried again in %g s, then with pauses of up to %g s; the"
+                " others go on",
+                item.errand,
                 error,
                 item.pause,
                 self._pauses.longest,
@@ -276,18 +280,18 @@ class Lane:
             self._to_the_back(item)
 
     def _to_the_back(self, item: _Item) -> None:
-        number = item.handover.download_id
-        if self._items.get(number) is item:
-            self._items[number] = self._items.pop(number)
+        key = item.errand.key
+        if self._items.get(key) is item:
+            self._items[key] = self._items.pop(key)
 
     def _explain_one(self) -> bool:
-        """Tell one row that the server is down; only one, so that no probe and no stop is late."""
+        """Tell one errand that the server is down; one, so that no probe and no stop is late."""
         with self._lock:
             outage = self._outage
             if outage is None or not outage.untold or self._stopping.is_set():
                 return False
             item = self._items.get(outage.untold.popleft())
-        if item is not None and item.command_id is None:
+        if item is not None:
             until = max(outage.due, item.due) - self._clock.monotonic()
             self._postponed(item, outage.sentence, max(0.0, until))
         return True
@@ -297,10 +301,10 @@ class Lane:
             return
         at = self._clock.now() + timedelta(seconds=pause_seconds)
         try:
-            self._journal.postponed(item.handover.download_id, self._name, sentence, at)
+            item.errand.postponed(sentence, at)
         except Exception:
-            log.exception("%s: that it waits for %s is not recorded", item.handover, self._name)
+            log.exception("%s: that it waits for %s is not recorded", item.errand, self._name)
 
     def _holds(self, item: _Item) -> bool:
         with self._lock:
-            return self._items.get(item.handover.download_id) is item
+            return self._items.get(item.errand.key) is item

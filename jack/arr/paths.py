@@ -1,4 +1,4 @@
-"""From jack's view of a folder to the *arr's: they often run in different containers."""
+"""From jack's view of a folder to the *arr's and back: they often run in different containers."""
 
 from __future__ import annotations
 
@@ -27,6 +27,37 @@ def translate(path: str, mappings: Sequence[tuple[str, str]]) -> str:
     if best is None:
         return path
     return _joined(best[1], wanted[len(best[0]) :])
+
+
+def untranslate(path: str, mappings: Sequence[tuple[str, str]]) -> str:
+    """Return the *arr's `path` as jack sees it: the way back from `translate`.
+
+    The longest matching *arr folder of `mappings` is replaced, the first of two equal ones. A
+    folder written the Windows way matches in any case and with either slash; a POSIX one exactly.
+    Without a match the path stays as it came.
+    """
+    best: tuple[int, str, list[str]] | None = None
+    for jack_folder, arr_folder in mappings:
+        prefix = _foreign(arr_folder, arr_folder)
+        wanted = _foreign(path, arr_folder)
+        is_below = prefix[0] == wanted[0] and wanted[1][: len(prefix[1])] == prefix[1]
+        depth = len(prefix[1])
+        if is_below and (best is None or depth > best[0]):
+            best = depth, jack_folder, wanted[2][depth:]
+    if best is None:
+        return path
+    return "/".join([best[1].rstrip("/"), *best[2]]) or "/"
+
+
+def _foreign(path: str, style: str) -> tuple[str, list[str], list[str]]:
+    """What `path` starts from, its components to compare, and as they are; read like `style`."""
+    if _DRIVE.match(style) is None and "\\" not in style:
+        parts = _components(path)
+        return ("/" if path.startswith("/") else ""), parts, parts
+    slashed = path.replace("\\", "/")
+    parts = _components(slashed)
+    start = "//" if slashed.startswith("//") else "drive" if _DRIVE.match(path) else ""
+    return start, [part.casefold() for part in parts], parts
 
 
 def _components(path: str) -> list[str]:

@@ -22,7 +22,8 @@ from jack.blackhole.folder import Folder
 from jack.blackhole.inbox import Inbox
 from jack.blackhole.names import MAGNET_SUFFIX, concerns_intake, for_log
 from jack.blackhole.reading import Snapshot, fingerprint, snapshot
-from jack.blackhole.stub import MAX_STUB_BYTES, NoStub, read_stub
+from jack.blackhole.stub import MAX_STUB_BYTES, NoStub, info_hash, read_stub
+from jack.errors import UserError
 from jack.model import Stub
 from jack.support.clock import Clock
 
@@ -51,6 +52,8 @@ class Drop:
     path: Path
     fingerprint: str
     stub: Stub
+    info_hash: str = ""
+    """Lower-case hex: by it the *arr's history knows what the stub was grabbed for."""
 
 
 class Verdict(enum.Enum):
@@ -221,11 +224,12 @@ class Intake:
         elif result is NoStub.FOREIGN:
             self._foreign(name, seen, content.too_large)
         elif seen.stub != result or seen.judgement is not _Judgement.SETTLED:
-            self._hand_on(name, seen, result)
+            self._hand_on(name, seen, result, hash_of(content.data))
 
-    def _hand_on(self, name: str, seen: _Seen, stub: Stub) -> None:
+    def _hand_on(self, name: str, seen: _Seen, stub: Stub, info_hash: str) -> None:
+        drop = Drop(name, self._folder.path / name, seen.fingerprint, stub, info_hash)
         try:
-            verdict = self._accept(Drop(name, self._folder.path / name, seen.fingerprint, stub))
+            verdict = self._accept(drop)
         except Exception:
             seen.judgement = _Judgement.PENDING
             if self._first_time(seen, f"bug {seen.fingerprint}"):
@@ -301,6 +305,14 @@ class Intake:
             known = name in self._forgotten
             self._forgotten.discard(name)
             return known
+
+
+def hash_of(data: bytes) -> str:
+    """The info hash of a stub; "" for one made by hand without an info dictionary."""
+    try:
+        return info_hash(data)
+    except UserError:
+        return ""
 
 
 def _age_order(item: tuple[str, os.stat_result | OSError]) -> int:

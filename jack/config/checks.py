@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jack.config.blocks import Draft, Reading
+from jack.config.secret import Secret
 from jack.config.tree import At
 from jack.config.urls import same_place
 
@@ -79,6 +80,11 @@ same_url: Callable[[str], Hashable] = same_place
 same_name: Callable[[str], Hashable] = str.casefold
 
 
+def same_key(secret: Secret) -> Hashable:
+    """Equal for two secrets of one value."""
+    return secret
+
+
 def shared_with_key(draft: Draft, reading: Reading) -> None:
     """Without jack.apiKey there is no HTTP side, and what needs it would silently do nothing."""
     jack = draft.values.get("jack")
@@ -86,7 +92,22 @@ def shared_with_key(draft: Draft, reading: Reading) -> None:
         return
     if jack is not None and "api_key" in jack.at:
         return
-    if draft.values.get("library"):
-        reading.report(
-            draft.at["library"], "nothing of this library would be shared: set jack.apiKey as well"
-        )
+    needs = {
+        "library": "nothing of this library would be shared",
+        "friends": "these friends could not reach jack",
+    }
+    for name, consequence in needs.items():
+        if draft.values.get(name):
+            reading.report(draft.at[name], f"{consequence}: set jack.apiKey as well")
+
+
+def keys_told_apart(draft: Draft, reading: Reading) -> None:
+    """A friend with the owner's key could do everything, and could not be shut out."""
+    jack = draft.values.get("jack")
+    own = jack.values.get("api_key") if jack is not None else None
+    for friend in draft.values.get("friends") or ():
+        if own is not None and friend.values.get("api_key") == own:
+            reading.report(
+                friend.at["api_key"],
+                "this is jack.apiKey, which opens everything: make up another key for this friend",
+            )

@@ -54,6 +54,16 @@ def size(low: int) -> Kind:
     return integer(low, MAX_BYTES, "bytes")
 
 
+def zero_or(kind: Kind) -> Kind:
+    """0 for "no limit", or what `kind` takes: a limit too small to work with is a mistake."""
+
+    def read(node: Node, reading: Reading) -> int:
+        value: int = 0 if text_of(node, "a number") == "0" else kind(node, reading)
+        return value
+
+    return read
+
+
 def duration(low: int) -> Kind:
     """Milliseconds in the file, at least `low` of them; seconds (float) in the program."""
     milliseconds = integer(low, MAX_MILLISECONDS, "milliseconds")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jack.config.blocks import Draft, Reading, block, built, defaults_of
-from jack.config.checks import shared_with_key
+from jack.config.checks import keys_told_apart, shared_with_key
 from jack.config.model import Config, JackConfig
 from jack.config.tree import At, Entries, Node, Problem, is_null, parse
 from jack.errors import ConfigError
@@ -17,7 +17,7 @@ MAX_CONFIG_BYTES = 1024 * 1024
 
 _START = At(1, 1)
 _EXAMPLE = "copy jack.yaml.example and fill it in"
-_root = block(Config, shared_with_key)
+_root = block(Config, shared_with_key, keys_told_apart)
 
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:

@@ -111,6 +111,9 @@ class DownloadsConfig:
         default=WatchMode.AUTO, metadata=key("watchMode", kinds.one_of(WatchMode))
     )
     file_mode: int = field(default=0o664, metadata=key("fileMode", kinds.file_mode))
+    unlink_imported_files: bool = field(
+        default=False, metadata=key("unlinkImportedFiles", kinds.boolean)
+    )
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,29 @@ class PeerConfig:
         return hashlib.sha256(self.url.encode()).hexdigest()[:_PEER_ID_DIGITS]
 
 
+@dataclass(frozen=True)
+class FriendConfig:
+    """Somebody who may fetch from us with a key of their own; without the entry the key is void.
+
+    `max_downloads` 0 means no limit but that of `share`.
+    """
+
+    name: str = field(metadata=key("name", kinds.name))
+    api_key: Secret = field(metadata=key("apiKey", secret))
+    max_downloads: int = field(default=0, metadata=key("maxDownloads", kinds.integer(0, 64)))
+    enabled: bool = field(default=True, metadata=key("enabled", kinds.boolean))
+
+
+@dataclass(frozen=True)
+class ShareConfig:
+    """How much leaves at the same time; `upload_bytes_per_second` 0 means as fast as it goes."""
+
+    max_uploads: int = field(default=16, metadata=key("maxUploads", kinds.integer(1, 200)))
+    upload_bytes_per_second: int = field(
+        default=0, metadata=key("uploadBytesPerSecond", kinds.zero_or(kinds.size(16 * 1024)))
+    )
+
+
 _servers = list_of(
     block(ServerConfig), checks.unique("name", "a server of this name", checks.same_name)
 )
@@ -167,6 +193,11 @@ _peers = list_of(
     block(PeerConfig),
     checks.unique("name", "a peer of this name", checks.same_name),
     checks.unique("url", "this peer", checks.same_url),
+)
+_friends = list_of(
+    block(FriendConfig),
+    checks.unique("name", "a friend of this name", checks.same_name),
+    checks.unique("api_key", "this key", checks.same_key),
 )
 
 
@@ -184,6 +215,10 @@ class Config:
     )
     servers: tuple[ServerConfig, ...] = field(default=(), metadata=key("servers", _servers))
     library: tuple[LibraryFolder, ...] = field(default=(), metadata=key("library", _library))
+    share: ShareConfig = field(
+        default_factory=ShareConfig, metadata=key("share", block(ShareConfig))
+    )
+    friends: tuple[FriendConfig, ...] = field(default=(), metadata=key("friends", _friends))
     peers: tuple[PeerConfig, ...] = field(default=(), metadata=key("peers", _peers))
 
     def secrets(self) -> tuple[str, ...]:

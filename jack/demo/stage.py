@@ -92,7 +92,7 @@ class Stage:
                 "watchPath": str(self.watch),
                 "completedPath": str(self.completed),
                 "retryBaseDelayMs": 500,
-                "checkpointBytes": 8 * MIB,
+                "checkpointBytes": max(MIB // 16, self.film_bytes // 32),
                 "minFreeBytes": 0,
             },
             "peers": [{"name": "friend", "url": _url(cable_port), "apiKey": self.key}],

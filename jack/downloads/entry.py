@@ -65,7 +65,7 @@ class Entry:
                 self._service.claim(download)
             else:
                 sentence = f"superseded by download {owner.id}, which writes the same file"
-                self._service.failed(download, sentence)
+                self._service.closed(download, sentence)
         for download in owners.values():
             self._resume(download)
         for download in self._downloads.stubs_left_behind():
@@ -118,6 +118,7 @@ class Entry:
             dest_path=dest,
             blocked_by=owner,
             sentence=behind,
+            info_hash=drop.info_hash or None,
         )
         log.info(
             "download %d (%s) from %s: accepted, %s%s",
@@ -156,7 +157,7 @@ class Entry:
         with self._registering:
             if self._claims.owner(download.dest_path) is not None:
                 return False
-            if not self._downloads.revive(download.id, drop.fingerprint):
+            if not self._downloads.revive(download.id, drop.fingerprint, drop.info_hash):
                 return False
             self._service.claim(download)
         log.info(

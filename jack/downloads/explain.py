@@ -124,7 +124,10 @@ def _completed(download: Download, now: datetime) -> str:
     if download.error is None:
         return f"Complete at {where}; Radarr or Sonarr is being told."
     if download.next_attempt_at is None:
-        return f"Complete at {where}; {_reason(download)}."
+        return (
+            f"Complete at {where}; {_reason(download)}."
+            f" `jack retry {download.id}` asks again, without downloading."
+        )
     return (
         f"Complete at {where}, but {_reason(download)}; asked again"
         f" {_when(download.next_attempt_at, now)}."
@@ -132,6 +135,8 @@ def _completed(download: Download, now: datetime) -> str:
 
 
 def _import_queued(download: Download, now: datetime) -> str:
+    if download.error is not None:
+        return f"Complete, but {_reason(download)}."
     return (
         f"Complete; the import of {download.filename} was queued. If it does not appear in the"
         " library, look at Activity in Radarr or Sonarr."

@@ -1,59 +1,170 @@
-"""From a finished file to the right Radarr or Sonarr, and the record of who has taken it."""
+"""From a finished file to the right Radarr or Sonarr, and from a failed one to the server that
+grabbed it.
+"""
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
-from jack.arr.imports import Handover, Importer
+from jack.arr.imports import Failure, Handover, Importer, Mark
+from jack.errors import StorageError
 from jack.model import MOVIES, Download, DownloadStatus
 from jack.store.database import Database
 from jack.store.downloads import Downloads
-from jack.store.handovers import Handovers
+from jack.store.failures import Failures
+from jack.store.handovers import Handovers, HandoverState
+from jack.support.clock import Clock
 
 log = logging.getLogger(__name__)
 
+LOOP_WINDOW = timedelta(hours=24)
+MAX_FAILURES = 2
+"""From so many failures of one release within the window on, nobody is told: the server would only
+grab the same release again.
+"""
+
 
 class ImportJournal:
-    """Where the importer's threads write down what the servers said."""
+    """Where the importer's threads write down what the servers said (the Journal and ReportJournal
+    of the arr room).
 
-    def __init__(self, database: Database, downloads: Downloads, handovers: Handovers) -> None:
+    `on_imported` is called after the last word about a download was recorded: it is in a library.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        downloads: Downloads,
+        handovers: Handovers,
+        failures: Failures,
+        on_imported: Callable[[Download], object] = lambda download: None,
+    ) -> None:
         self._database = database
         self._downloads = downloads
         self._handovers = handovers
+        self._failures = failures
+        self._on_imported = on_imported
+
+    def asking(self, download_id: int, server: str) -> bool:
+        with self._database.connection():
+            return self._handovers.asking(download_id, server)
+
+    def not_asked(self, download_id: int, server: str) -> None:
+        with self._database.connection():
+            self._handovers.not_asked(download_id, server)
 
     def accepted(self, download_id: int, server: str, command_id: int) -> None:
-        """The importer's report: `server` has queued the import."""
         with self._database.connection():
-            self._handovers.accept(download_id, server, command_id)
-            self._downloads.import_queued(download_id)
-            download = self._downloads.get(download_id)
-        name = download.filename if download else "?"
-        log.info(
-            "download %d (%s): %s imports it (command %d)", download_id, name, server, command_id
-        )
+            with self._database.transaction():
+                taken = self._handovers.accept(download_id, server, command_id)
+                if taken:
+                    self._downloads.import_queued(download_id)
+            if taken:
+                log.info(
+                    "%s: %s imports it (command %d)", self._name(download_id), server, command_id
+                )
 
     def postponed(
         self, download_id: int, server: str, sentence: str, next_attempt_at: datetime
     ) -> None:
-        """The importer's report: `server` has to be asked again; the reason is shown by `jack
-        why`.
-        """
         with self._database.connection():
             self._downloads.import_postponed(download_id, sentence, next_attempt_at)
 
+    def claimed(self, download_id: int, server: str) -> None:
+        with self._database.connection():
+            self._handovers.claim(download_id, server)
+
+    def imported(self, download_id: int, server: str) -> None:
+        """One library that has it is enough: with a file that was moved away, nobody else can be
+        served.
+        """
+        with self._database.connection():
+            with self._database.transaction():
+                self._handovers.settle(download_id, server, HandoverState.IMPORTED)
+                changed = self._downloads.imported(download_id)
+            if not changed:
+                return
+            log.info("%s: %s has imported it", self._name(download_id), server)
+            self._after_the_last(download_id)
+
+    def rejected(self, download_id: int, server: str, sentence: str) -> None:
+        """While another server may still take it, the row goes on saying so."""
+        with self._database.connection():
+            with self._database.transaction():
+                changed = self._handovers.settle(download_id, server, HandoverState.REJECTED)
+                told = (
+                    changed
+                    and not self._handovers.open(download_id)
+                    and self._downloads.import_rejected(download_id, sentence)
+                )
+            if told:
+                log.warning(
+                    "%s: %s; the file stays, `jack retry %d` asks again",
+                    self._name(download_id),
+                    sentence,
+                    download_id,
+                )
+            self._after_the_last(download_id)
+
+    def lost(self, download_id: int, server: str, sentence: str) -> None:
+        with self._database.connection():
+            with self._database.transaction():
+                changed = self._handovers.settle(download_id, server, HandoverState.LOST)
+                told = (
+                    changed
+                    and not self._handovers.open(download_id)
+                    and self._downloads.import_queued(download_id, sentence)
+                )
+            if told:
+                log.warning("%s: %s", self._name(download_id), sentence)
+            self._after_the_last(download_id)
+
+    def reporting(self, failure_id: int, server: str, grabbed_id: int) -> bool:
+        with self._database.connection():
+            return self._failures.reporting(failure_id, server, grabbed_id)
+
+    def not_reported(self, failure_id: int, server: str, grabbed_id: int) -> None:
+        with self._database.connection():
+            self._failures.not_reported(server, grabbed_id)
+
+    def report_settled(self, failure_id: int, server: str) -> None:
+        with self._database.connection():
+            self._failures.settle(failure_id, server)
+
+    def _after_the_last(self, download_id: int) -> None:
+        """Not before every server has said its word: the file may be what another one waits for."""
+        download = self._downloads.get(download_id)
+        imported = download is not None and download.status is DownloadStatus.IMPORTED
+        if download is not None and imported and not self._handovers.open(download_id):
+            self._on_imported(download)
+
+    def _name(self, download_id: int) -> str:
+        download = self._downloads.get(download_id)
+        return f"download {download_id} ({download.filename if download else '?'})"
+
 
 class HandoverDesk:
-    """Plans who is to be told about which finished download."""
+    """Plans who is to be told about which finished or failed download."""
 
-    def __init__(self, importer: Importer, downloads: Downloads, handovers: Handovers) -> None:
+    def __init__(
+        self,
+        importer: Importer,
+        downloads: Downloads,
+        handovers: Handovers,
+        failures: Failures,
+        clock: Clock,
+    ) -> None:
         self._importer = importer
         self._downloads = downloads
         self._handovers = handovers
+        self._failures = failures
+        self._clock = clock
 
     def begin(self, download: Download) -> None:
         """Tell every server of the download's category; at once recorded, so that a crash repeats
-        it.
+        it. Servers whose outcome is on record are left alone.
         """
         servers = self._importer.servers_for(download.category)
         if not servers:
@@ -70,24 +181,80 @@ class HandoverDesk:
             )
             return
         self._handovers.plan(download.id, servers)
-        done = self._handovers.accepted_servers(download.id)
-        self._submit(download, [server for server in servers if server not in done])
+        self._submit(download)
+
+    def retry(self, download: Download) -> None:
+        """A person asks: also what was rejected is tried again, and every pause is cut short."""
+        self._handovers.reopen(download.id)
+        self._downloads.import_retried(download.id)
+        self.begin(download)
+        self._importer.hurry(download.id)
 
     def resume(self) -> None:
-        """At start: everything that was finished but not taken by all of its servers."""
+        """At start: everything that was finished or failed and has not come to its end."""
         for download in self._downloads.with_status(DownloadStatus.COMPLETED):
             self.begin(download)
-        for download_id, server in self._handovers.open():
+        for download_id in dict.fromkeys(entry.download_id for entry in self._handovers.open()):
             finished = self._downloads.get(download_id)
-            if finished is None or finished.status is DownloadStatus.COMPLETED:
-                continue
-            if server in self._importer.servers_for(finished.category):
-                self._submit(finished, [server])
-            else:
-                self._handovers.drop(download_id, server)
+            if finished is not None and finished.status is not DownloadStatus.COMPLETED:
+                self._submit(finished)
+        for report in self._failures.open():
+            self._report(report.failure_id, report.download_id, report.server, report.failed_at)
 
-    def _submit(self, download: Download, servers: list[str]) -> None:
-        if servers:
-            self._importer.submit(
-                Handover(download.id, download.category, download.dest_path), servers
+    def failed(self, download: Download) -> None:
+        """For good: the server that grabbed it is told, so that it looks for another release."""
+        try:
+            self._failed(download)
+        except StorageError as error:
+            log.error("download %d: nobody is told that it failed: %s", download.id, error)
+
+    def _failed(self, download: Download) -> None:
+        failure_id = self._failures.note(download)
+        now = self._clock.now()
+        since = now - LOOP_WINDOW
+        count = self._failures.count_since(download.peer_id, download.item_id, since)
+        if count >= MAX_FAILURES:
+            log.warning(
+                "download %d (%s): this release of %s has failed %d times within a day; the server"
+                " that grabbed it is not told, or it would only grab it again",
+                download.id,
+                download.filename,
+                download.peer_name,
+                count,
             )
+            return
+        servers = self._importer.servers_for(download.category)
+        self._failures.plan(failure_id, servers)
+        for server in servers:
+            self._report(failure_id, download.id, server, now)
+
+    def _report(self, failure_id: int, download_id: int, server: str, at: datetime) -> None:
+        download = self._downloads.get(download_id)
+        if download is None or server not in self._importer.servers_for(download.category):
+            self._failures.settle(failure_id, server)
+            return
+        failure = Failure(failure_id, download_id, download.info_hash, _guid(download), at)
+        self._importer.report(failure, server)
+
+    def _submit(self, download: Download) -> None:
+        download = self._downloads.get(download.id) or download  # it may come from before its end
+        known = self._importer.servers_for(download.category)
+        for entry in self._handovers.open(download.id):
+            if entry.server not in known:
+                self._handovers.drop(download.id, entry.server)
+                continue
+            handover = Handover(
+                download.id,
+                download.category,
+                download.dest_path,
+                download.info_hash,
+                _guid(download),
+                download.completed_at,
+                Mark(entry.asked_at, entry.command_id, entry.asks),
+            )
+            self._importer.submit(handover, [entry.server])
+
+
+def _guid(download: Download) -> str:
+    """What jack's own indexer gives a release as guid."""
+    return f"{download.peer_id}:{download.item_id}"

@@ -15,7 +15,7 @@ from jack.downloads.agenda import Agenda
 from jack.downloads.friends import Friends
 from jack.downloads.lanes import Lanes
 from jack.downloads.retry import RetryPolicy
-from jack.errors import Interrupted, JackError, PeerRefused, StorageError
+from jack.errors import Interrupted, JackError, PeerRefused, PeerUnreachable, StorageError
 from jack.model import Download, WaitReason
 from jack.store.database import Database
 from jack.store.downloads import Downloads
@@ -23,6 +23,11 @@ from jack.support.clock import Clock
 from jack.support.http import Wire
 
 log = logging.getLogger(__name__)
+
+_REASONS: dict[type[JackError], WaitReason] = {
+    PeerRefused: WaitReason.REFUSED,
+    PeerUnreachable: WaitReason.UNREACHABLE,
+}
 
 
 class HeldDownloads:
@@ -77,15 +82,23 @@ class HeldDownloads:
         if seconds >= self._policy.unreachable_patience_seconds and not isinstance(
             error, PeerRefused
         ):
-            for download_id in self._take(peer_id):
-                download = self._downloads.get(download_id)
-                if download is not None:
-                    self._give_up(download, f"{error}; it has been like that for {seconds:.0f} s")
+            self._give_all_up(peer_id, f"{error}; it has been like that for {seconds:.0f} s")
             return
-        refused = isinstance(error, PeerRefused)
         until = self._clock.now() + timedelta(seconds=self._friends.gate.closed_seconds(peer_id))
-        reason = WaitReason.REFUSED if refused else WaitReason.UNREACHABLE
+        reason = _REASONS.get(type(error), WaitReason.COOLDOWN)
         self._downloads.hold_peer(peer_id, reason, str(error), until)
+
+    def _give_all_up(self, peer_id: str, sentence: str) -> None:
+        held = self._take(peer_id)
+        try:
+            while held:
+                download = self._downloads.get(held[-1])
+                if download is not None:
+                    self._give_up(download, sentence)
+                held.pop()
+        finally:
+            with self._lock:  # what the database did not take is tried at the next look
+                self._held.setdefault(peer_id, set()).update(held)
 
     def stop(self) -> None:
         with self._lock:
@@ -133,8 +146,15 @@ class HeldDownloads:
             if self._friends.note_error(peer_id, error) is None:
                 self._friends.note_answer(peer_id)  # nonsense, but an answer: the files will tell
             else:
-                self.note_failure(peer_id, error)
+                self._tell(peer_id, error)
         finally:
             with self._lock:
                 self._probes.pop(peer_id, None)
         self._look(peer_id)
+
+    def _tell(self, peer_id: str, error: JackError) -> None:
+        """A row that cannot be written now must not end the looking."""
+        try:
+            self.note_failure(peer_id, error)
+        except StorageError as trouble:
+            log.error("%s; why its downloads wait is not recorded: %s", error, trouble)

@@ -26,6 +26,7 @@ SHORT_WAIT_SECONDS = 5.0
 NEVER_IN_A_SLOT = frozenset({WaitReason.SPACE, WaitReason.UNREACHABLE, WaitReason.REFUSED})
 """What ends by a look from outside: a statvfs, or a probe of the peer."""
 DATABASE_RETRY_SECONDS = 30.0
+_BUG = "an error in jack itself ({}); see the log"
 
 
 class Desk(Protocol):
@@ -132,6 +133,17 @@ class Job:
         except StorageError as error:
             log.error("download %d: %s; next try in 30 s", download_id, error)
             desk.later(download_id, DATABASE_RETRY_SECONDS)
+        except Exception as error:  # a bug in the rules: the thread and its slot live on
+            log.exception("download %d hit a bug between two attempts", download_id)
+            self._give_up(download_id, desk, error)
+
+    def _give_up(self, download_id: int, desk: Desk, error: Exception) -> None:
+        try:
+            download = self._downloads.get(download_id)
+            if download is not None:
+                desk.failed(download, _BUG.format(type(error).__name__))
+        except Exception:
+            log.exception("download %d could not even be marked as failed", download_id)
 
     def stop(self, download_id: int, reason: str) -> bool:
         """Reach into the running download, if it runs."""
@@ -190,7 +202,7 @@ class Job:
             return self._failed_attempt(before, download, progress, error, desk)
         except Exception as error:  # a bug: the traceback for us, a sentence for the user
             log.exception("download %d (%s) hit a bug", download.id, download.filename)
-            desk.failed(download, f"an error in jack itself ({type(error).__name__}); see the log")
+            desk.failed(download, _BUG.format(type(error).__name__))
             return None
         self._friends.note_answer(download.peer_id)
         desk.completed(download, size)

@@ -18,7 +18,7 @@ from jack.downloads.held import HeldDownloads
 from jack.downloads.job import DATABASE_RETRY_SECONDS, Job
 from jack.downloads.lanes import Lanes
 from jack.downloads.retry import SPACE_LOOK_SECONDS, RetryPolicy, Wait
-from jack.downloads.settling import Settling
+from jack.downloads.settling import Settling, inode_of
 from jack.downloads.slots import Slots
 from jack.downloads.wishes import CANCELLED_BY_USER, FINISHED
 from jack.errors import JackError, PeerRefused, PeerUnreachable, StorageError
@@ -170,7 +170,7 @@ class DownloadService:
 
     def completed(self, download: Download, size: int) -> None:
         """The file stands, durably: record it, then the stub goes, then *arr is told."""
-        if not self._p.downloads.complete(download.id, size):
+        if not self._p.downloads.complete(download.id, size, inode_of(download.dest_path)):
             return
         log.info(
             "download %d (%s): complete, %s at %s",
@@ -196,9 +196,18 @@ class DownloadService:
             )
 
     def failed(self, download: Download, sentence: str) -> None:
-        """For good: the row says why, the `.part` stays, the stub is parked."""
+        """For good: the row says why, the `.part` stays, the stub is parked, and the server that
+        had grabbed it is told.
+        """
+        if self.closed(download, sentence):
+            self._p.handover.failed(download)
+
+    def closed(self, download: Download, sentence: str) -> bool:
+        """Like `failed`, for a row that is given up although nothing is wrong with its release;
+        False when it was not in a state to end.
+        """
         if not self._p.downloads.fail(download.id, sentence):
-            return
+            return False
         now = self._p.downloads.get(download.id) or download
         log.error(
             "download %d (%s) from %s failed: %s; %s are kept, `jack retry %d` goes on from there",
@@ -211,6 +220,7 @@ class DownloadService:
         )
         self._p.settling.park_stub(download)
         self._settled(download)
+        return True
 
     def postponed(self, download: Download, wait: Wait, error: JackError) -> None:
         if not wait.counts:
@@ -285,9 +295,9 @@ class DownloadService:
             self._p.downloads.wish_granted(download_id)
 
     def _revive(self, download: Download) -> bool:
-        """Put it back to work, which takes the wish out of the row; False when there is nothing to do."""
+        """Put it back to work, which takes the wish out of the row; False when that cannot be."""
         if download.status is DownloadStatus.COMPLETED:
-            self._p.handover.begin(download)
+            self._p.handover.retry(download)
         if download.status in FINISHED:  # it may have ended since the wish was noted
             return False
         if self._p.claims.claim_destination(download.dest_path, download.id) != download.id:

@@ -12,9 +12,10 @@ import threading
 from pathlib import Path
 
 from jack.blackhole.disposal import FAILED_FOLDER, park_failed_stub, remove_stub
-from jack.model import Download
+from jack.errors import StorageError
+from jack.model import Download, DownloadStatus
 from jack.store.downloads import Downloads
-from jack.support.files import fsync_directory
+from jack.support.files import fsync_directory, printable
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +25,16 @@ class Settling:
     block) the stubs are not touched.
     """
 
-    def __init__(self, downloads: Downloads, watch_path: Path | None) -> None:
+    def __init__(
+        self,
+        downloads: Downloads,
+        watch_path: Path | None,
+        unlink_imported_in: Path | None = None,
+    ) -> None:
+        """`unlink_imported_in`: completedPath when our copies of imported files are to go."""
         self._downloads = downloads
         self._watch_path = watch_path
+        self._unlink_imported_in = unlink_imported_in
         self._lock = threading.Lock()
         self._gone: list[int] = []
 
@@ -74,6 +82,44 @@ class Settling:
             return True
         return False
 
+    def imported(self, download: Download) -> bool:
+        """The import is confirmed: our own copy may go, if it still stands and that is wanted.
+
+        Three guards: the file lies in completedPath itself, it is the very file that was finished
+        (inode and size), and the row says `imported`. A copy that another download needs stays.
+        """
+        folder, path = self._unlink_imported_in, download.dest_path
+        if folder is None or not os.path.lexists(path):
+            return False
+        reason = self._why_it_stays(download, folder)
+        if reason is not None:
+            log.warning("download %d: %s stays: %s", download.id, printable(str(path)), reason)
+            return False
+        try:
+            os.unlink(path)
+            fsync_directory(path.parent)
+        except (OSError, StorageError) as error:
+            log.warning("download %d: removing our copy failed: %s", download.id, error)
+            return False
+        log.info("download %d: imported, our copy %s is removed", download.id, printable(str(path)))
+        return True
+
+    def _why_it_stays(self, download: Download, folder: Path) -> str | None:
+        if download.status is not DownloadStatus.IMPORTED:
+            return "its import is not confirmed"
+        if download.dest_path.parent != folder:
+            return "it does not lie in completedPath"
+        try:
+            status = os.lstat(download.dest_path)
+        except OSError as error:
+            return f"it cannot be looked at ({error.strerror})"
+        found = (stat.S_ISREG(status.st_mode), status.st_ino, status.st_size)
+        if found != (True, download.finished_inode, download.expected_bytes):
+            return "it is not the file that jack finished"
+        if self._downloads.still_needed(download.dest_path, by_others_than=download.id):
+            return "another download of the same file is not imported yet"
+        return None
+
     def cancel(self, download: Download, sentence: str) -> bool:
         """Row `cancelled`, `.part` removed, stub parked. False when the row was not in a state to
         cancel.
@@ -84,3 +130,12 @@ class Settling:
         self._downloads.forget_part(download.id, sentence)
         self.park_stub(download)
         return True
+
+
+def inode_of(path: Path) -> int | None:
+    """What tells the file of that name from a later one; None when there is no regular file."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_ino if stat.S_ISREG(status.st_mode) else None

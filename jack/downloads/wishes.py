@@ -36,8 +36,12 @@ def objection_to_cancel(download: Download) -> str | None:
 
 
 def retry_offline(download: Download, downloads: Downloads) -> None:
-    """No daemon runs: the row goes back to the queue for the next start."""
-    if download.status is not DownloadStatus.COMPLETED:
+    """No daemon runs: the row goes back to the queue for the next start. An import is asked for
+    again by that start, which grants the wish.
+    """
+    if download.status is DownloadStatus.COMPLETED:
+        downloads.ask(download.id, "retry")
+    else:
         downloads.revive(download.id)
 
 

@@ -1,44 +1,71 @@
-"""Everything we share, in memory: searched, looked up by id, and opened for sending."""
+"""Everything we share: searched, looked up by id, and opened for sending. The index is a table."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import Protocol
 
 from jack.errors import JackError, TransientError
 from jack.library.shared import OpenFile, Shared, Source, iso_time, open_shared
+from jack.library.wire import bare_imdb, release_of, row_of
 from jack.model import MOVIES, TV, Release
+from jack.store.releases import ReleaseRow, Releases
 from jack.support.clock import Clock
 
 log = logging.getLogger(__name__)
 
 FIRST_SCAN_WAIT_SECONDS = 20.0
 """How long a request waits for the very first scan; below the 30 s a peer waits for us."""
+_MAX_NUMBER = 2**31
+
+Columns = Mapping[str, "str | int"]
 
 
-@dataclass(frozen=True)
-class _Index:
-    by_id: Mapping[str, Shared] = field(default_factory=dict)
-    made_at_seconds: float = 0.0
+class ServerSource(Protocol):
+    """A Radarr or Sonarr whose rows somebody else keeps fresh; asked only when a row is missing or
+    does not fit the file.
+    """
+
+    connector_id: str
+
+    def look_up(self, *, tmdb: int | None, tvdb: int | None) -> bool:
+        """Ask for one movie or series, rarely; whether rows may have changed. Never raises."""
+
+    def doubt(self, owner: int) -> None:
+        """The file of this movie or series is not what the row says: look again soon."""
 
 
 class Catalog:
-    """The index of all sources, refreshed by whoever asks when it is older than `rescan_seconds`.
+    """The rows of all sources. Folders are rescanned by whoever asks when the last scan is older
+    than `rescan_seconds`.
 
-    At most one scan runs at a time; meanwhile the others go on with the old index. Thread-safe.
+    At most one scan runs at a time; meanwhile the others go on with the old rows. Thread-safe.
+    What sources that are not named here left in the table is forgotten at once.
     """
 
     def __init__(
-        self, sources: Sequence[Source], clock: Clock, rescan_seconds: float = 60.0
+        self,
+        releases: Releases,
+        clock: Clock,
+        folders: Sequence[Source] = (),
+        servers: Sequence[ServerSource] = (),
+        rescan_seconds: float = 60.0,
     ) -> None:
-        self._sources = tuple(sources)
+        self._releases = releases
+        self._folders = tuple(folders)
+        self._servers = {server.connector_id: server for server in servers}
         self._clock = clock
         self._rescan_seconds = rescan_seconds
         self._changed = threading.Condition()
-        self._index: _Index | None = None
+        self._scanned_at_seconds: float | None = None
         self._is_scanning = False
+        releases.keep_sources([*(f.connector_id for f in self._folders), *self._servers])
+
+    # -- searching -------------------------------------------------------------------------------
 
     def search(
         self,
@@ -48,99 +75,168 @@ class Catalog:
         season: int | None = None,
         episode: int | None = None,
     ) -> list[Release]:
-        """Releases that match the first id given, in the order tmdb, imdb, tvdb; else all.
+        """Like `each`, as releases."""
+        found: list[Release] = []
+        self.each(
+            lambda body: found.append(release_of(body)),
+            imdb_id=imdb_id,
+            tmdb_id=tmdb_id,
+            tvdb_id=tvdb_id,
+            season=season,
+            episode=episode,
+        )
+        return found
+
+    def each(
+        self,
+        take: Callable[[str], object],
+        *,
+        imdb_id: str | None = None,
+        tmdb_id: str | None = None,
+        tvdb_id: str | None = None,
+        season: int | None = None,
+        episode: int | None = None,
+    ) -> None:
+        """Hand over the JSON of all releases that match the first id given, in the order tmdb,
+        imdb, tvdb; without an id, of all there are. Newest first.
 
         Ids are compared as text, imdb without its `tt`. A tmdb number means a film and a tvdb
         number a series, for each database counts films and series apart; season and episode
-        narrow a series.
+        narrow a series. A number nobody has is asked of the servers, rarely.
         Raises TransientError while the very first scan takes too long.
         """
-        wanted = _matcher(imdb_id, tmdb_id, tvdb_id, season, episode)
-        releases = (shared.release for shared in self._fresh().by_id.values())
-        return [release for release in releases if wanted(release)]
+        self._refresh()
+        if not (tmdb_id or imdb_id or tvdb_id):
+            self._releases.each(take)
+            return
+        columns = _columns(imdb_id, tmdb_id, tvdb_id, season, episode)
+        bodies = self._releases.by_ids(**columns) if columns else []
+        if columns and not bodies and self._look_up(columns):
+            bodies = self._releases.by_ids(**columns)
+        for body in bodies:
+            take(body)
+
+    def _look_up(self, columns: Columns) -> bool:
+        tmdb, tvdb = (int(columns[key]) if key in columns else None for key in ("tmdb", "tvdb"))
+        if tmdb is None and tvdb is None:
+            return False
+        return any([server.look_up(tmdb=tmdb, tvdb=tvdb) for server in self._servers.values()])
+
+    # -- one release -----------------------------------------------------------------------------
 
     def get(self, item_id: str) -> Release | None:
-        """The release with the size and date its file has right now; None when there is no file."""
-        shared = self._find(item_id)
-        opened = open_shared(shared) if shared else None
-        if shared is None or opened is None:
+        """The release with the size its file has right now; None when there is no file."""
+        found = self._find(item_id)
+        opened = self._open(*found) if found else None
+        if found is None or opened is None:
             return None
         opened.close()
-        date = iso_time(opened.modified.timestamp())
-        return replace(shared.release, size=opened.size, publish_date=date)
+        release = replace(release_of(found[1].body), size=opened.size)
+        if found[0] in self._servers:
+            return release
+        return replace(release, publish_date=iso_time(opened.modified.timestamp()))
 
     def open(self, item_id: str) -> OpenFile | None:
         """The file behind a release, opened and checked now; the caller closes it."""
-        shared = self._find(item_id)
-        return open_shared(shared) if shared else None
+        found = self._find(item_id)
+        return self._open(*found) if found else None
 
-    def _find(self, item_id: str) -> Shared | None:
+    def roots(self) -> list[str]:
+        """The folders of all sources; nothing outside of them is served."""
+        folders = [str(folder.folder) for folder in self._folders]
+        of_servers = [self._releases.state(server).roots for server in self._servers]
+        return [*folders, *(root for roots in of_servers for root in roots)]
+
+    def _find(self, item_id: str) -> tuple[str, ReleaseRow] | None:
         """A known id needs no scan: its file is looked at anyway."""
-        with self._changed:
-            known = self._index.by_id.get(item_id) if self._index else None
-        return known or self._fresh().by_id.get(item_id)
+        known = self._releases.get(item_id)
+        if known is None:
+            self._refresh()
+            known = self._releases.get(item_id)
+        return known
 
-    def _fresh(self) -> _Index:
+    def _open(self, source: str, row: ReleaseRow) -> OpenFile | None:
+        opened = None
+        for root in self.roots():
+            # An absolute path stands for itself there: it is resolved, and refused outside of root.
+            opened = open_shared(Shared(release_of(row.body), Path(root), PurePath(row.path)))
+            if opened:
+                break
+        server = self._servers.get(source)
+        if server and (opened is None or opened.size != row.size):
+            server.doubt(row.owner)
+        return opened
+
+    # -- folders ---------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
         with self._changed:
-            if self._index and (self._is_scanning or not self._is_stale(self._index)):
-                return self._index
             if self._is_scanning:
-                return self._first_index()
+                self._wait_for_the_first_scan()
+                return
+            if not self._is_stale():
+                return
             self._is_scanning = True
-        index: _Index | None = None
+        scanned_at: float | None = None
         try:
-            index = self._scan()
+            for folder in self._folders:
+                self._scan(folder)
+            scanned_at = self._clock.monotonic()
         finally:
             with self._changed:
                 self._is_scanning = False
-                self._index = index or self._index
+                self._scanned_at_seconds = scanned_at or self._scanned_at_seconds
                 self._changed.notify_all()
-        return index
 
-    def _is_stale(self, index: _Index) -> bool:
-        return self._clock.monotonic() - index.made_at_seconds >= self._rescan_seconds
+    def _is_stale(self) -> bool:
+        if not self._folders:
+            return False
+        last = self._scanned_at_seconds
+        return last is None or self._clock.monotonic() - last >= self._rescan_seconds
 
-    def _first_index(self) -> _Index:
+    def _wait_for_the_first_scan(self) -> None:
         """Wait, with the lock held, for the scan another thread has begun."""
+        if self._scanned_at_seconds is not None:
+            return
         self._changed.wait_for(lambda: not self._is_scanning, FIRST_SCAN_WAIT_SECONDS)
-        if self._index is None:
+        if self._scanned_at_seconds is None:
             raise TransientError("the library is still being read", FIRST_SCAN_WAIT_SECONDS)
-        return self._index
 
-    def _scan(self) -> _Index:
-        by_id: dict[str, Shared] = {}
-        for source in self._sources:
-            try:
-                by_id.update((shared.release.id, shared) for shared in source.scan())
-            except (OSError, JackError) as error:
-                log.warning("%s shares nothing for now: %s", source.name, error)
-        return _Index(by_id, self._clock.monotonic())
+    def _scan(self, folder: Source) -> None:
+        try:
+            with self._releases.sweep(folder.connector_id, self._clock.now()) as sweep:
+                for shared in folder.scan():
+                    sweep.put(row_of(shared.release, str(shared.root / shared.relative)))
+                sweep.finish()
+        except (OSError, JackError) as error:
+            log.warning("%s cannot be read now, what is known of it stays: %s", folder.name, error)
 
 
-def _matcher(
+def _columns(
     imdb_id: str | None,
     tmdb_id: str | None,
     tvdb_id: str | None,
     season: int | None,
     episode: int | None,
-) -> Callable[[Release], bool]:
+) -> dict[str, str | int]:
+    """What the rows of a search have in their columns; empty when none can have it."""
     if tmdb_id:
-        return lambda release: release.category == MOVIES and _is_id(release.tmdb_id, tmdb_id)
+        number = _number(tmdb_id)
+        return {"tmdb": number, "category": MOVIES} if number else {}
     if imdb_id:
-        return lambda release: _bare_imdb(release.imdb_id) == _bare_imdb(imdb_id)
-    if tvdb_id:
-        return lambda release: (
-            release.category == TV
-            and _is_id(release.tvdb_id, tvdb_id)
-            and season in {None, release.season}
-            and episode in {None, release.episode}
-        )
-    return lambda release: True
+        imdb = bare_imdb(imdb_id)
+        return {"imdb": imdb} if imdb else {}
+    number = _number(tvdb_id or "")
+    if not number:
+        return {}
+    narrower = {"season": season, "episode": episode}
+    given = {name: value for name, value in narrower.items() if value is not None}
+    return {"tvdb": number, "category": TV, **given}
 
 
-def _is_id(number: int | None, text: str) -> bool:
-    return number is not None and str(number) == text
-
-
-def _bare_imdb(imdb_id: str | None) -> str | None:
-    return imdb_id.lower().removeprefix("tt") if imdb_id else None
+def _number(text: str) -> int | None:
+    """`text` as a database's number, written as such numbers are: plain digits, no leading 0."""
+    if not (text.isascii() and text.isdecimal()) or text.startswith("0"):
+        return None
+    number = int(text[:20])
+    return number if number <= _MAX_NUMBER else None

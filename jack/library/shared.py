@@ -34,7 +34,10 @@ class Shared:
 
 
 class Source(Protocol):
-    """Something that has files to share."""
+    """A folder that has files to share; `connector_id` is the first part of its release ids."""
+
+    folder: Path
+    connector_id: str
 
     @property
     def name(self) -> str:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from urllib.parse import urlencode
 
 import requests
 
 from jack.errors import PeerRefused, PeerUnreachable, ProtocolError, TransientError
 from jack.model import Release
 from jack.peers import protocol
+from jack.peers.query import Question
 from jack.support.files import shown
 from jack.support.http import HEADER_DEADLINE_SECONDS, Wire, new_session, read_capped, send
 from jack.support.statuses import error_for_status
 
 MAX_METADATA_BYTES = 1024 * 1024
+MAX_SEARCH_BYTES = 8 * 1024 * 1024
+"""About as much as the releases read from one answer (`protocol.MAX_ITEMS`) can take."""
 PROBE_SECONDS = 10.0
 _JSON = {"Accept": "application/json"}
 
@@ -70,6 +74,24 @@ class PeerClient:
             )
         return release
 
+    def search(self, question: Question, wire: Wire) -> list[Release]:
+        """What the peer answers to `question` (`GET /peer/search`); releases out of schema are
+        left out, the others unchecked against the question.
+
+        Raises ProtocolError for an answer that is no list of releases or is longer than
+        MAX_SEARCH_BYTES, PeerUnreachable, PeerRefused, PermanentError or TransientError.
+        """
+        parameters = urlencode(question.parameters())
+        path = protocol.search_path() + (f"?{parameters}" if parameters else "")
+        response = self._get(path, wire, _JSON)
+        if response.status_code != 200:
+            response.close()
+            raise error_for_status(
+                self.peer.name, "a search", response.status_code, response.headers, self._now()
+            )
+        raw = read_capped(response, MAX_SEARCH_BYTES, who=self.peer.name, wire=wire)
+        return protocol.search_from_json(protocol.capped_json(raw))
+
     def open_file(self, item_id: str, headers: Mapping[str, str], wire: Wire) -> requests.Response:
         """The file of one item (`GET /peer/items/{id}/file`): any status, the body still unread."""
         return self._get(protocol.file_path(item_id), wire, headers)
@@ -88,10 +110,28 @@ class PeerClient:
         except TransientError as error:
             raise PeerUnreachable(str(error)) from error
         response.close()
-        if response.status_code in {401, 403}:
+        busy = response.status_code in {429, 503} and "Retry-After" in response.headers
+        if busy or response.status_code in {401, 403}:
             raise error_for_status(
                 self.peer.name, "the handshake", response.status_code, response.headers, self._now()
             )
+
+    def handshake(self, wire: Wire) -> str | None:
+        """The version the peer says it speaks, "none" if it says nothing usable; None when it has
+        no handshake yet (404). Raises like `get_release`.
+        """
+        response = self._get(protocol.handshake_path(), wire, _JSON, PROBE_SECONDS)
+        status = response.status_code
+        if status != 200:
+            response.close()
+            if status == 404:
+                return None
+            who, now = self.peer.name, self._now()
+            raise error_for_status(who, "the handshake", status, response.headers, now)
+        raw = read_capped(response, MAX_METADATA_BYTES, who=self.peer.name, wire=wire)
+        body = protocol.capped_json(raw)
+        version = body.get("version") if isinstance(body, dict) else None
+        return version if isinstance(version, str) else "none"
 
     def close(self) -> None:
         self._session.close()

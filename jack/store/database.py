@@ -70,7 +70,7 @@ class Database:
 
         Nothing is created or migrated: that is the daemon's business.
         """
-        if not (folder / FILE_NAME).exists():
+        if not (folder / FILE_NAME).exists() or _has_no_tables(folder / FILE_NAME):
             yield None
             return
         database = cls(folder, may_migrate=False)
@@ -131,3 +131,13 @@ def translated() -> Iterator[None]:
         yield
     except (peewee.PeeweeException, sqlite3.Error) as error:
         raise StorageError(f"the database did not take a record: {error}") from error
+
+
+def _has_no_tables(path: Path) -> bool:
+    """A first start creates the file a moment before everything in it."""
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(path)) as connection,
+    ):
+        return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+    return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -11,40 +10,21 @@ from typing import Any
 
 from jack.errors import StorageError
 from jack.model import LIVE, Download, DownloadStatus, Release, Validator, WaitReason
-from jack.store.database import Database, translated
-from jack.store.models import DownloadRow, name_of, name_value, time_of, time_value
-from jack.support.clock import Clock
+from jack.store.models import DownloadRow, name_value
+from jack.store.rows import DownloadRows, Sql
 
 S = DownloadStatus
 _LIVE = [status.value for status in LIVE]
 _IS_LIVE = f"status IN ({', '.join('?' * len(_LIVE))})"
 _NO_ID_IS_AS_HIGH = 2**63 - 1
-_COLUMNS = (
-    *(field.name for field in dataclasses.fields(Download) if field.name != "validator"),
-    "etag",
-    "last_modified",
-)
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM downloads"  # noqa: S608  (names of our own fields)
 
 
-class Sql:
-    """A piece of SQL where a plain value would stand."""
-
-    def __init__(self, text: str, *values: Any) -> None:
-        self.text = text
-        self.values = values
-
-
-class Downloads:
+class Downloads(DownloadRows):
     """Repository of downloads. Methods that change a row return whether it was in a state to
     change.
 
     Every method raises StorageError when SQLite does not take the statement.
     """
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -78,6 +58,12 @@ class Downloads:
         where = "dest_path = ? AND id < ? ORDER BY id DESC"
         return self._first(where, name_value(dest), before)
 
+    def still_needed(self, dest: Path, by_others_than: int) -> bool:
+        """Whether another finished download of the same file is not imported yet."""
+        others = (S.COMPLETED.value, S.IMPORT_QUEUED.value)
+        where = "dest_path = ? AND id != ? AND status IN (?, ?)"
+        return self._first(where, name_value(dest), by_others_than, *others) is not None
+
     def blocked_by(self, download_id: int) -> list[Download]:
         return self._list(f"blocked_by = ? AND {_IS_LIVE} ORDER BY id", download_id, *_LIVE)
 
@@ -99,6 +85,7 @@ class Downloads:
         release_json: dict[str, Any],
         blocked_by: int | None,
         sentence: str | None,
+        info_hash: str | None = None,
     ) -> Download:
         """A new row, `queued`, or `waiting` behind `blocked_by`. Raises StorageError when the
         destination already has an owner (the unique index is the last guard behind the claims).
@@ -120,6 +107,7 @@ class Downloads:
                 release_json=json.dumps(release_json, ensure_ascii=False),
                 blocked_by=blocked_by,
                 error=sentence,
+                info_hash=info_hash,
                 started_at=now,
                 updated_at=now,
             )
@@ -245,7 +233,8 @@ class Downloads:
             error=None,
         )
 
-    def complete(self, download_id: int, size: int) -> bool:
+    def complete(self, download_id: int, size: int, inode: int | None = None) -> bool:
+        """The whole file stands; `inode` is what tells it from a later one of that name."""
         return self._update(
             download_id,
             LIVE,
@@ -254,6 +243,7 @@ class Downloads:
             expected_bytes=size,
             best_bytes=size,
             completed_at=self._clock.now(),
+            finished_inode=None if inode is None else str(inode),
             error=None,
             next_attempt_at=None,
             wait_reason=None,
@@ -268,14 +258,39 @@ class Downloads:
             download_id, (S.COMPLETED,), error=sentence, next_attempt_at=next_attempt_at
         )
 
-    def import_queued(self, download_id: int) -> bool:
+    def import_queued(self, download_id: int, sentence: str | None = None) -> bool:
+        """A server has taken it; or, with a `sentence`, nobody knows any more what became of it."""
         return self._update(
             download_id,
-            (S.COMPLETED,),
+            (S.COMPLETED, S.IMPORT_QUEUED),
             status=S.IMPORT_QUEUED.value,
+            error=sentence,
+            next_attempt_at=None,
+        )
+
+    def import_rejected(self, download_id: int, sentence: str) -> bool:
+        """Back to `completed`, with the server's words, until a person asks again."""
+        return self._update(
+            download_id,
+            (S.COMPLETED, S.IMPORT_QUEUED),
+            status=S.COMPLETED.value,
+            error=sentence,
+            next_attempt_at=None,
+        )
+
+    def imported(self, download_id: int) -> bool:
+        """A server's history shows the file in its library."""
+        return self._update(
+            download_id,
+            (S.COMPLETED, S.IMPORT_QUEUED),
+            status=S.IMPORTED.value,
             error=None,
             next_attempt_at=None,
         )
+
+    def import_retried(self, download_id: int) -> bool:
+        """A person asked again: what was said before does not hold any more."""
+        return self._update(download_id, (S.COMPLETED,), error=None, next_attempt_at=None)
 
     def fail(self, download_id: int, sentence: str) -> bool:
         return self._settle(download_id, S.FAILED, LIVE, sentence)
@@ -289,11 +304,15 @@ class Downloads:
             download_id, (S.FAILED, S.CANCELLED), downloaded_bytes=0, error=sentence
         )
 
-    def revive(self, download_id: int, stub_fingerprint: str | None = None) -> bool:
+    def revive(
+        self, download_id: int, stub_fingerprint: str | None = None, info_hash: str | None = None
+    ) -> bool:
         """A failed or cancelled row goes back to the queue and on from what is safe on disk."""
         changes: dict[str, Any] = {}
         if stub_fingerprint is not None:
             changes = {"stub_fingerprint": stub_fingerprint, "stub_present": True}
+        if info_hash:
+            changes["info_hash"] = info_hash
         return self._update(
             download_id,
             (S.FAILED, S.CANCELLED, S.WAITING),
@@ -358,63 +377,8 @@ class Downloads:
             requested=None,
         )
 
-    def _update(self, download_id: int, sources: Iterable[DownloadStatus], **changes: Any) -> bool:
-        """The guarded transition: nothing happens unless the row is in one of `sources`."""
-        allowed = [status.value for status in sources]
-        where = f"id = ? AND status IN ({', '.join('?' * len(allowed))})"
-        values = (download_id, *allowed)
-        return bool(self._change(where, values, updated_at=self._clock.now(), **changes))
-
-    def _change(self, where: str, where_values: Sequence[Any], **changes: Any) -> int:
-        """One UPDATE in a transaction of its own; returns how many rows it met.
-
-        Written out instead of built by peewee: building takes longer than SQLite needs to run it,
-        and some ten of these belong to every download.
-        """
-        assignments, values = [], list[Any]()
-        for column, value in changes.items():
-            sql = value if isinstance(value, Sql) else Sql("?", value)
-            assignments.append(f"{column} = {sql.text}")
-            values += [_plain(each) for each in sql.values]
-        statement = f"UPDATE downloads SET {', '.join(assignments)} WHERE {where}"  # noqa: S608
-        with self._database.transaction():
-            return int(self._execute(statement, *values, *where_values).rowcount)
-
-    def _execute(self, statement: str, *values: Any) -> Any:
-        with translated():
-            execute: Any = self._database.raw.execute_sql
-            return execute(statement, values)
-
-    def _first(self, where: str, *values: Any) -> Download | None:
-        row = self._execute(f"{_SELECT} WHERE {where} LIMIT 1", *values).fetchone()
-        return None if row is None else _download(row)
-
-    def _list(self, where: str, *values: Any) -> list[Download]:
-        with translated():
-            return [_download(row) for row in self._execute(f"{_SELECT} WHERE {where}", *values)]
-
 
 def _identity(validator: Validator | None) -> dict[str, str | None]:
     if validator is None:
         return {}
     return {"etag": validator.etag, "last_modified": validator.last_modified}
-
-
-def _plain(value: Any) -> Any:
-    return time_value(value) if isinstance(value, datetime) else value
-
-
-def _download(row: Sequence[Any]) -> Download:
-    """The other direction of `create`: columns in the order of `_COLUMNS`."""
-    values = dict(zip(_COLUMNS, row, strict=True))
-    etag, last_modified = values.pop("etag"), values.pop("last_modified")
-    reason = values["wait_reason"]
-    for name in ("next_attempt_at", "started_at", "updated_at", "completed_at"):
-        values[name] = time_of(values[name])
-    values["torrent_filename"] = name_of(values["torrent_filename"])
-    values["dest_path"] = Path(name_of(values["dest_path"]))
-    values["status"] = DownloadStatus(values["status"])
-    values["wait_reason"] = WaitReason(reason) if reason else None
-    for name in ("stub_present", "expected_bytes_mismatch"):
-        values[name] = bool(values[name])
-    return Download(validator=Validator(etag, last_modified), **values)

@@ -1,13 +1,40 @@
-"""The handovers table: which Radarr or Sonarr has taken which finished download."""
+"""The handovers table: how far each Radarr or Sonarr is with which finished download."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from jack.store.database import Database, translated
 from jack.store.models import HandoverRow
 from jack.support.clock import Clock
+
+
+class HandoverState(str, enum.Enum):
+    """`OPEN` until the outcome is known."""
+
+    OPEN = "open"
+    IMPORTED = "imported"
+    REJECTED = "rejected"
+    LOST = "lost"
+    ELSEWHERE = "elsewhere"
+    """Another server of the same kind turned out to be the one that had grabbed it."""
+
+
+@dataclass(frozen=True)
+class OpenHandover:
+    """What is on record of an import that is still to be brought to its end."""
+
+    download_id: int
+    server: str
+    asked_at: datetime | None
+    """When the newest import command was about to be sent."""
+    command_id: int | None
+    """Of that command; None while its answer is unknown."""
+    asks: int
 
 
 class Handovers:
@@ -27,26 +54,67 @@ class Handovers:
                     download_id=download_id, server=server
                 ).on_conflict_ignore().execute()
 
-    def accept(self, download_id: int, server: str, command_id: int) -> None:
+    def open(self, download_id: int | None = None) -> list[OpenHandover]:
+        """Everything that has no outcome yet (of one download), oldest first."""
+        row = HandoverRow
+        with translated():
+            query: Any = row.select(
+                row.download_id, row.server, row.asked_at, row.command_id, row.asks
+            ).where(row.state == HandoverState.OPEN.value)
+            if download_id is not None:
+                query = query.where(row.download_id == download_id)
+            return [OpenHandover(*values) for values in query.order_by(row.id).tuples()]
+
+    def asking(self, download_id: int, server: str) -> bool:
+        """A command is about to be sent; False when it is not wanted any more."""
+        return self._change(
+            download_id,
+            server,
+            asked_at=self._clock.now(),
+            command_id=None,
+            accepted_at=None,
+            asks=HandoverRow.asks + 1,
+        )
+
+    def not_asked(self, download_id: int, server: str) -> bool:
+        """The command announced by `asking` has certainly not arrived."""
+        return self._change(download_id, server, asked_at=None, asks=HandoverRow.asks - 1)
+
+    def accept(self, download_id: int, server: str, command_id: int) -> bool:
+        return self._change(
+            download_id, server, command_id=command_id, accepted_at=self._clock.now()
+        )
+
+    def settle(self, download_id: int, server: str, state: HandoverState) -> bool:
+        return self._change(download_id, server, state=state.value)
+
+    def claim(self, download_id: int, server: str) -> None:
+        """`server` is the one that had grabbed it: the others are not asked if they were not yet.
+
+        Nothing happens when one of them was found to have grabbed it before.
+        """
         with self._database.transaction():
-            HandoverRow.update(command_id=command_id, accepted_at=self._clock.now()).where(
-                HandoverRow.download_id == download_id, HandoverRow.server == server
+            if any(entry.server == server for entry in self.open(download_id)):
+                HandoverRow.update(state=HandoverState.ELSEWHERE.value).where(
+                    HandoverRow.download_id == download_id,
+                    HandoverRow.server != server,
+                    HandoverRow.state == HandoverState.OPEN.value,
+                    HandoverRow.asked_at.is_null(),
+                ).execute()
+
+    def reopen(self, download_id: int) -> None:
+        """A person wants what was rejected to be asked again, as if for the first time."""
+        with self._database.transaction():
+            HandoverRow.update(
+                state=HandoverState.OPEN.value,
+                asked_at=None,
+                accepted_at=None,
+                command_id=None,
+                asks=0,
+            ).where(
+                HandoverRow.download_id == download_id,
+                HandoverRow.state == HandoverState.REJECTED.value,
             ).execute()
-
-    def open(self) -> list[tuple[int, str]]:
-        """(download id, server) of everything not accepted yet, oldest first."""
-        with translated():
-            query: Any = HandoverRow.select(HandoverRow.download_id, HandoverRow.server).where(
-                HandoverRow.accepted_at.is_null()
-            )
-            return list(query.order_by(HandoverRow.id).tuples())
-
-    def accepted_servers(self, download_id: int) -> set[str]:
-        with translated():
-            query: Any = HandoverRow.select(HandoverRow.server).where(
-                HandoverRow.download_id == download_id, HandoverRow.accepted_at.is_null(False)
-            )
-            return {server for (server,) in query.tuples()}
 
     def drop(self, download_id: int, server: str) -> None:
         """The server is not in the config any more."""
@@ -54,3 +122,16 @@ class Handovers:
             HandoverRow.delete().where(
                 HandoverRow.download_id == download_id, HandoverRow.server == server
             ).execute()
+
+    def _change(self, download_id: int, server: str, **changes: Any) -> bool:
+        with self._database.transaction():
+            changed = (
+                HandoverRow.update(**changes)
+                .where(
+                    HandoverRow.download_id == download_id,
+                    HandoverRow.server == server,
+                    HandoverRow.state == HandoverState.OPEN.value,
+                )
+                .execute()
+            )
+        return bool(changed)

@@ -70,7 +70,88 @@ VERSION_1 = (
     "CREATE INDEX handovers_open ON handovers (download_id) WHERE accepted_at IS NULL",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (VERSION_1,)
+VERSION_2 = (
+    """
+    CREATE TABLE releases (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        release_id TEXT NOT NULL UNIQUE,
+        source TEXT NOT NULL,
+        owner INTEGER NOT NULL,
+        category INTEGER NOT NULL,
+        imdb TEXT,
+        tmdb INTEGER,
+        tvdb INTEGER,
+        season INTEGER,
+        episode INTEGER,
+        published TEXT,
+        path TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        generation INTEGER NOT NULL
+    )
+    """,
+    "CREATE INDEX releases_imdb ON releases (imdb) WHERE imdb IS NOT NULL",
+    "CREATE INDEX releases_tmdb ON releases (tmdb, category) WHERE tmdb IS NOT NULL",
+    """
+    CREATE INDEX releases_tvdb ON releases (tvdb, category, season, episode)
+        WHERE tvdb IS NOT NULL
+    """,
+    "CREATE INDEX releases_owner ON releases (source, owner)",
+    "CREATE INDEX releases_newest ON releases (published DESC, id)",
+    """
+    CREATE TABLE release_sources (
+        source TEXT NOT NULL PRIMARY KEY,
+        generation INTEGER NOT NULL,
+        roots TEXT NOT NULL,
+        synced_at TEXT,
+        history_id INTEGER,
+        history_date TEXT
+    )
+    """,
+)
+
+VERSION_3 = (
+    "ALTER TABLE downloads ADD COLUMN info_hash TEXT",
+    "ALTER TABLE downloads ADD COLUMN finished_inode TEXT",
+    """
+    ALTER TABLE handovers ADD COLUMN state TEXT NOT NULL DEFAULT 'open'
+        CHECK (state IN ('open', 'imported', 'rejected', 'lost', 'elsewhere'))
+    """,
+    "ALTER TABLE handovers ADD COLUMN asked_at TEXT",
+    "ALTER TABLE handovers ADD COLUMN asks INTEGER NOT NULL DEFAULT 0",
+    "UPDATE handovers SET asked_at = accepted_at, asks = 1 WHERE accepted_at IS NOT NULL",
+    "DROP INDEX handovers_open",
+    "CREATE INDEX handovers_open ON handovers (download_id) WHERE state = 'open'",
+    """
+    CREATE TABLE failures (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        download_id INTEGER NOT NULL REFERENCES downloads (id),
+        peer_id TEXT NOT NULL,
+        item_id TEXT NOT NULL,
+        failed_at TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX failures_release ON failures (peer_id, item_id, failed_at)",
+    """
+    CREATE TABLE failure_reports (
+        failure_id INTEGER NOT NULL REFERENCES failures (id),
+        server TEXT NOT NULL,
+        settled INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (failure_id, server)
+    )
+    """,
+    "CREATE INDEX failure_reports_open ON failure_reports (failure_id) WHERE NOT settled",
+    """
+    CREATE TABLE reported_grabs (
+        server TEXT NOT NULL,
+        grabbed_id INTEGER NOT NULL,
+        reported_at TEXT NOT NULL,
+        PRIMARY KEY (server, grabbed_id)
+    )
+    """,
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (VERSION_1, VERSION_2, VERSION_3)
 """Position n holds the statements that lead from version n to n + 1. Never edit one that was
 released.
 """

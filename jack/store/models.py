@@ -100,6 +100,8 @@ class DownloadRow(Model):
     started_at = TimeField()
     updated_at = TimeField()
     completed_at = TimeField(null=True)
+    info_hash = TextField(null=True)
+    finished_inode = TextField(null=True)
 
     class Meta:
         table_name = "downloads"
@@ -113,6 +115,9 @@ class HandoverRow(Model):
     server = TextField()
     command_id = IntegerField(null=True)
     accepted_at = TimeField(null=True)
+    state = TextField(default="open")
+    asked_at = TimeField(null=True)
+    asks = IntegerField(default=0)
 
     class Meta:
         table_name = "handovers"

@@ -105,6 +105,14 @@ class Wire:
 _current_wire: contextvars.ContextVar[Wire | None] = contextvars.ContextVar("wire", default=None)
 
 
+_NOT_HTTP = (
+    http.client.BadStatusLine,
+    http.client.LineTooLong,
+    urllib3.exceptions.InvalidHeader,  # two Content-Lengths that differ, for example
+    requests.exceptions.InvalidHeader,
+)
+
+
 def _bind_current(connection: urllib3.connection.HTTPConnection, fresh: bool) -> None:
     wire = _current_wire.get()
     if wire is not None:
@@ -226,7 +234,11 @@ def _send_once(
             )
     finally:
         _current_wire.reset(token)
-    wire.check()
+    try:
+        wire.check()
+    except JackError:
+        response.close()  # nobody else will
+        raise
     return response
 
 
@@ -278,7 +290,7 @@ def _translate(who: str, error: BaseException, wire: Wire) -> JackError:
     reset = _first(causes, ConnectionError, http.client.RemoteDisconnected) is not None
     if reset and not wire.fresh and wire.socket is not None:
         return _StaleConnection(f"{who} closed a kept-alive connection")
-    if _first(causes, http.client.BadStatusLine, http.client.LineTooLong) is not None and not reset:
+    if _first(causes, *_NOT_HTTP) is not None and not reset:
         return ProtocolError(f"{who} sent something that is not HTTP")
     if _first(causes, TimeoutError, requests.Timeout) is not None:
         return TransientError(f"{who} did not answer in time")

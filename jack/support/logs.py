@@ -9,22 +9,30 @@ import logging
 import sys
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
+SHORTEST_SECRET = 4
+"""Characters. Shorter ones are in every other word: without them no log would be readable."""
 
 
 class Redactor:
     """Replaces secrets in finished lines, so that no library's own message can leak one."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}
+        known = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+        forms = {form for secret in known for form in _forms(secret)}
         self._forms = sorted(forms, key=len, reverse=True)
 
     def clean(self, text: str) -> str:
         for form in self._forms:
             text = text.replace(form, MASK)
         return text
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """How a secret appears in texts: as it is, in a URL, and in what `repr` makes of it."""
+    return secret, quote(secret, safe=""), quote(secret), quote_plus(secret), repr(secret)[1:-1]
 
 
 class _TextFormatter(logging.Formatter):
@@ -64,6 +72,6 @@ def set_up_logging(level: str, as_json: bool, secrets: Iterable[str] = ()) -> No
     handler = logging.StreamHandler()
     handler.setFormatter(_JsonFormatter(redactor) if as_json else _TextFormatter(redactor))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    if level.lower() != "debug":
-        for noisy in ("urllib3", "watchdog", "waitress", "werkzeug", "peewee"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
+    libraries = logging.NOTSET if level.lower() == "debug" else logging.WARNING
+    for noisy in ("urllib3", "watchdog", "waitress", "werkzeug", "peewee"):
+        logging.getLogger(noisy).setLevel(libraries)

@@ -35,7 +35,7 @@ def error_for_status(
         return TransientError(f"{who} answered HTTP {status} for {what}", wait)
     if 400 <= status < 500:
         return PermanentError(f"{who} does not have {what} (HTTP {status})")
-    if 300 <= status < 400:
+    if 300 <= status < 400 and status != 304:
         target = _origin(headers.get("Location", ""))
         return ProtocolError(
             f"{who} sent a redirect (HTTP {status}) to {target}; jack follows none, put the"
@@ -47,6 +47,8 @@ def error_for_status(
 def _origin(location: str) -> str:
     try:
         parts = urlsplit(location)
-        return shown(f"{parts.scheme}://{parts.hostname}", 100) if parts.hostname else "nowhere"
+        port = f":{parts.port}" if parts.port is not None else ""
+        origin = f"{parts.scheme}://{parts.hostname}{port}"
+        return shown(origin, 100) if parts.hostname else "nowhere"
     except ValueError:
         return "nowhere"

@@ -89,8 +89,7 @@ class SpaceLedger:
     def release(self, reservation: Reservation) -> None:
         """Take a promise back; a reservation does that itself when it is left."""
         with self._lock:
-            if reservation in self._promises:
-                self._promises.remove(reservation)
+            self._promises.remove(reservation)
 
     def _fits(self, free: int, promised: int, needed: int) -> bool:
         return free - promised - needed >= self._min_free_bytes

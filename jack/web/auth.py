@@ -1,12 +1,16 @@
-"""Who may come in: one key, in the query or in a header."""
+"""Who may come in: the owner's key opens everything, a friend's the peer protocol only."""
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import logging
+import secrets
 import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from flask import Response, request
+from flask import Response, g, request
 
 from jack.peers.protocol import API_KEY_HEADER
 from jack.support.clock import Clock
@@ -20,29 +24,63 @@ LOG_INTERVAL_SECONDS = 60.0
 _XML_WRONG_KEY = 100
 
 
-class KeyGuard:
-    """Checks the key of a request; `check` is made to be a blueprint's `before_request`."""
+@dataclass(frozen=True)
+class Friend:
+    """Somebody with a key of their own; `max_downloads` 0 means no limit of their own."""
 
-    def __init__(self, api_key: str, clock: Clock) -> None:
-        if not api_key:
+    name: str
+    key: str = field(repr=False)
+    max_downloads: int = 0
+
+
+class KeyGuard:
+    """Checks the key of a request; the checks are made to be a blueprint's `before_request`."""
+
+    def __init__(self, api_key: str, clock: Clock, friends: Iterable[Friend] = ()) -> None:
+        known: list[tuple[Friend | None, str]] = [(None, api_key)]
+        known += [(friend, friend.key) for friend in friends]
+        if not all(key for _, key in known):
             raise ValueError("an empty key would let everybody in")
-        self._key = api_key.encode()
+        self._salt = secrets.token_bytes(16)
+        self._known = [(friend, self._digest(key.encode())) for friend, key in known]
         self._clock = clock
         self._lock = threading.Lock()
         self._silent_until_seconds = clock.monotonic()
         self._unlogged = 0
 
     def check(self) -> Response | None:
-        """None to go on, else the refusal. The query wins over the header, as with other peers."""
+        """For everything but the peer protocol: None to go on, else the refusal."""
+        return self._check(is_for_friends=False)
+
+    def check_peer(self) -> Response | None:
+        """For the peer protocol: a friend's key will do; `current_friend` then says whose."""
+        return self._check(is_for_friends=True)
+
+    def _check(self, is_for_friends: bool) -> Response | None:
+        """The query wins over the header, as with other peers."""
         given = _given_key()
-        if given is not None and hmac.compare_digest(given, self._key):
+        is_known, friend = self._owner_of(given) if given is not None else (False, None)
+        if is_known and (friend is None or is_for_friends):
+            g.friend = friend
             return None
         what = "missing API key" if given is None else "invalid API key"
-        self._log_refusal(what)
+        self._log_refusal(what if friend is None else f"the key of {friend.name} is for peers only")
         message = f"Unauthorized: {what}"
         if prefers_xml():
             return xml_error(_XML_WRONG_KEY, message)
         return json_error(401, "UNAUTHORIZED", message)
+
+    def _owner_of(self, given: bytes) -> tuple[bool, Friend | None]:
+        """Whether anybody has this key, and which friend. All keys are compared, by digests of one
+        length, so that the time tells neither a length nor whose key is nearly right.
+        """
+        digest = self._digest(given)
+        matches = [(hmac.compare_digest(digest, known), who) for who, known in self._known]
+        owners = [who for is_same, who in matches if is_same]
+        return bool(owners), owners[0] if owners else None
+
+    def _digest(self, key: bytes) -> bytes:
+        return hashlib.blake2b(key, key=self._salt).digest()
 
     def _log_refusal(self, what: str) -> None:
         with self._lock:
@@ -54,6 +92,12 @@ class KeyGuard:
             unlogged, self._unlogged = self._unlogged, 0
         more = f"; {unlogged} more were refused since the last such line" if unlogged else ""
         log.warning("%s asked for %s: %s%s", request.remote_addr, shown(request.path), what, more)
+
+
+def current_friend() -> Friend | None:
+    """The friend whose key came with this request; None when it is the owner's."""
+    friend: Friend | None = g.get("friend")
+    return friend
 
 
 def _given_key() -> bytes | None:

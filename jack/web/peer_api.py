@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from functools import partial
+from pathlib import Path
 
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.http import http_date
@@ -11,11 +14,19 @@ from werkzeug.wsgi import wrap_file
 from jack.library.catalog import Catalog
 from jack.library.shared import OpenFile
 from jack.peers.protocol import PROTOCOL_NAME, PROTOCOL_VERSION, release_to_json
+from jack.support.files import shown
 from jack.web.answers import json_error
-from jack.web.auth import KeyGuard
+from jack.web.auth import KeyGuard, current_friend
+from jack.web.listing import list_answer
 from jack.web.ranges import Span, UnsatisfiableRange, requested_span
 from jack.web.streaming import FileWindow, content_disposition
+from jack.web.uploads import RETRY_AFTER_SECONDS, UploadGate
 
+log = logging.getLogger(__name__)
+
+DEFAULT_UPLOADS = 16
+MAX_WHOLE_LISTS = 4
+"""Whole catalogs under way at the same time: each may be a large temporary file."""
 BLOCK_BYTES = 262_144
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
@@ -24,11 +35,22 @@ class BadQuery(ValueError):
     """A query parameter is not what it should be; the text names it."""
 
 
-def peer_blueprint(catalog: Catalog, guard: KeyGuard) -> Blueprint:
-    """The peer protocol over `catalog`; every route asks for the key first."""
+def peer_blueprint(
+    catalog: Catalog,
+    guard: KeyGuard,
+    uploads: UploadGate | None = None,
+    spool_folder: Path | None = None,
+) -> Blueprint:
+    """The peer protocol over `catalog`; every route asks for the key first.
+
+    `uploads` limits the files under way. Very long answers are kept in unnamed files in
+    `spool_folder` (None: where the system keeps such) until they have left.
+    """
     api = Blueprint("peer", __name__)
-    api.before_request(guard.check)
+    api.before_request(guard.check_peer)
     api.register_error_handler(BadQuery, lambda error: json_error(400, "BAD_REQUEST", str(error)))
+    gate = uploads or UploadGate(DEFAULT_UPLOADS)
+    lists = UploadGate(MAX_WHOLE_LISTS)
 
     @api.get("/handshake")
     def handshake() -> Response:
@@ -36,14 +58,19 @@ def peer_blueprint(catalog: Catalog, guard: KeyGuard) -> Blueprint:
 
     @api.get("/peer/search")
     def search() -> Response:
-        releases = catalog.search(
-            imdb_id=request.args.get("imdbId"),
-            tmdb_id=request.args.get("tmdbId"),
-            tvdb_id=request.args.get("tvdbId"),
+        imdb, tmdb, tvdb = (request.args.get(name) for name in ("imdbId", "tmdbId", "tvdbId"))
+        each = partial(
+            catalog.each,
+            imdb_id=imdb,
+            tmdb_id=tmdb,
+            tvdb_id=tvdb,
             season=_whole_number("season"),
             episode=_whole_number("episode"),
         )
-        return jsonify(items=[release_to_json(release) for release in releases])
+        if imdb or tmdb or tvdb:
+            return list_answer(each, spool_folder)
+        leave = lists.enter(None)
+        return list_answer(each, spool_folder, leave) if leave else _busy()
 
     @api.get("/peer/items/<item_id>")
     def item(item_id: str) -> Response:
@@ -53,7 +80,7 @@ def peer_blueprint(catalog: Catalog, guard: KeyGuard) -> Blueprint:
     @api.get("/peer/items/<item_id>/file")
     def file(item_id: str) -> Response:
         opened = catalog.open(item_id)
-        return _file_answer(opened) if opened else _not_found("File not found")
+        return _file_answer(opened, gate) if opened else _not_found("File not found")
 
     return api
 
@@ -73,7 +100,13 @@ def _not_found(message: str) -> Response:
     return response
 
 
-def _file_answer(opened: OpenFile) -> Response:
+def _busy() -> Response:
+    response = json_error(503, "TOO_BUSY", "Too much is being sent right now, try again later")
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _file_answer(opened: OpenFile, gate: UploadGate) -> Response:
     """Owns `opened`: closed here, or by the server when the body has left or the peer is gone."""
     try:
         span = _wanted_span(opened)
@@ -81,13 +114,31 @@ def _file_answer(opened: OpenFile) -> Response:
         opened.close()
         headers = {"Content-Range": f"bytes */{opened.size}", "Accept-Ranges": "bytes"}
         return Response(status=416, headers=headers)
-    window = FileWindow(opened, span or Span(0, opened.size))
+    friend = current_friend()
+    # HEAD sends no body, and a client that only looks must not be told to wait.
+    leave = gate.enter(friend) if request.method == "GET" else _nothing
+    if leave is None:
+        opened.close()
+        return _busy()
+    wanted = span or Span(0, opened.size)
+    _note(friend.name if friend else None, opened, wanted)
+    window = FileWindow(opened, wanted, leave)
     body = wrap_file(request.environ, window, BLOCK_BYTES)  # type: ignore[arg-type]
     # Passed through as it is: only then does waitress see its own file wrapper, and sends the file
     # from its event loop while the thread is free for the next request.
     response = Response(body, status=206 if span else 200, direct_passthrough=True)
     response.headers.update(_file_headers(opened, span))
     return response
+
+
+def _nothing() -> None:
+    """What a HEAD has to give back."""
+
+
+def _note(friend: str | None, opened: OpenFile, span: Span) -> None:
+    level = logging.INFO if friend and request.method == "GET" else logging.DEBUG
+    who = friend or request.remote_addr
+    log.log(level, "%s fetches %s from byte %d", who, shown(opened.filename), span.start)
 
 
 def _wanted_span(opened: OpenFile) -> Span | None:

@@ -7,13 +7,16 @@ import logging
 import socket
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
+from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
 from jack.errors import UserError
+from jack.web.pace import UploadPace
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -29,6 +32,8 @@ SEND_BYTES = 262_144
 """Read from a file at once. What the socket does not take is read again, so more is not faster."""
 TURN_BYTES = 4 * SEND_BYTES
 """Sent to one connection before the others get their turn."""
+LOOP_SECONDS = 1.0
+"""How long the loop may sleep when nothing happens."""
 _ANY_ADDRESS = frozenset({"", "*", "::"})
 
 
@@ -37,13 +42,20 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
 
     waitress sends for as long as the socket takes bytes, so a reader as fast as the disk would hold
     its only event loop for a whole film. After TURN_BYTES this channel says "socket full", which
-    waitress understands, and goes on in the next round of the loop.
+    waitress understands, and goes on in the next round of the loop. It says the same, and asks not
+    to be woken, while a file of its has no turn with `pace`; everything else leaves at once.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, pace: UploadPace | None = None, **kwargs: Any) -> None:
+        self._pace = pace
         super().__init__(*args, **kwargs)
-        self.sendbuf_len = SEND_BYTES
+        self.sendbuf_len = min(SEND_BYTES, pace.quantum_bytes) if pace else SEND_BYTES
         self._turn_bytes = 0
+
+    def writable(self) -> bool:
+        if self._pace is not None and self._pace.holds(id(self)) and not self.will_close:
+            return False
+        return bool(super().writable())
 
     def _flush_some(self, do_close: bool = True) -> bool:
         self._turn_bytes = 0
@@ -52,19 +64,45 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
     def send(self, data: bytes, do_close: bool = True) -> int:
         if self._turn_bytes >= TURN_BYTES:
             return 0
+        if self._pace is not None and isinstance(self.outbufs[0], ReadOnlyFileBasedBuffer):
+            return self._send_paced(self._pace, data, do_close)
         sent = int(super().send(data, do_close=do_close) or 0)
         self._turn_bytes += sent
         return sent
+
+    def _send_paced(self, pace: UploadPace, data: bytes, do_close: bool) -> int:
+        granted = pace.take(id(self), len(data))
+        if not granted:
+            return 0
+        sent = int(super().send(memoryview(data)[:granted], do_close=do_close) or 0)
+        if sent < granted:
+            pace.give_back(granted - sent)
+        self._turn_bytes += sent
+        return sent
+
+    def del_channel(self, map: Any = None) -> None:
+        if self._pace is not None:
+            self._pace.forget(id(self))
+        super().del_channel(map)
 
 
 class Server:
     """Serves `app`. The port is taken at once; requests are answered after `start`.
 
-    Port 0 takes any free one. Raises UserError when the port cannot be had.
+    Port 0 takes any free one. `pace` limits how fast files leave, None means not at all. Raises
+    UserError when the port cannot be had.
     """
 
-    def __init__(self, app: WSGIApplication, host: str, port: int, threads: int = 8) -> None:
+    def __init__(
+        self,
+        app: WSGIApplication,
+        host: str,
+        port: int,
+        threads: int = 8,
+        pace: UploadPace | None = None,
+    ) -> None:
         self._app = app
+        self._pace = pace
         self._threads = threads
         self._socket = _bound(host, port)
         self.port: int = self._socket.getsockname()[1]
@@ -88,7 +126,7 @@ class Server:
             channel_timeout=IDLE_CONNECTION_SECONDS,
             connection_limit=MAX_CONNECTIONS,
         )
-        self._server.channel_class = FairChannel
+        self._server.channel_class = partial(FairChannel, pace=self._pace)
         # "Task queue depth" is no news: more requests than threads is an ordinary moment.
         queue_log = logging.getLogger(f"{__name__}.queue")
         queue_log.setLevel(logging.ERROR)
@@ -110,7 +148,8 @@ class Server:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            wasyncore.loop(timeout=1.0, use_poll=True, map=self._server._map, count=1)
+            seconds = self._pace.wait_seconds(LOOP_SECONDS) if self._pace else LOOP_SECONDS
+            wasyncore.loop(timeout=seconds, use_poll=True, map=self._server._map, count=1)
 
     def _close_server(self, loop: threading.Thread, deadline: float) -> bool:
         """Whether all is closed. The loop ends first, for it works on the same connections."""

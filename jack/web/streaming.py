@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from collections.abc import Callable
 from urllib.parse import quote
 
 from jack.library.shared import OpenFile
@@ -23,11 +24,15 @@ class FileWindow:
     waitress takes the length of a body from seek and tell, and would quietly lower Content-Length
     for a file that has shrunk. The window always claims the whole span, and reading where the file
     has ended raises OSError, upon which waitress drops the connection: short, never padded.
+    `on_close` is called once, when the last byte has left or the connection is gone.
     """
 
-    def __init__(self, opened: OpenFile, span: Span) -> None:
+    def __init__(
+        self, opened: OpenFile, span: Span, on_close: Callable[[], None] = lambda: None
+    ) -> None:
         self._opened = opened
         self._span = span
+        self._on_close = on_close
         self._position = 0
         self._is_closed = False
 
@@ -57,6 +62,7 @@ class FileWindow:
     def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
+            self._on_close()
             self._opened.close()
 
 

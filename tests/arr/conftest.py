@@ -34,6 +34,11 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.taken: list[tuple[int, str, int]] = []
         self.put_off: list[tuple[int, str, str, datetime]] = []
+        self.words: list[tuple[str, int, str]] = []
+        """Everything else it was told: (what, the download's or failure's id, a sentence or "")."""
+        self.unwanted: set[int] = set()
+        """What another server has claimed."""
+        self.reported: list[int] = []
         self.failure: Exception | None = None
         self._changed = threading.Condition()
 
@@ -44,6 +49,41 @@ class MemoryJournal:
         self, download_id: int, server: str, sentence: str, next_attempt_at: datetime
     ) -> None:
         self._record(lambda: self.put_off.append((download_id, server, sentence, next_attempt_at)))
+
+    def asking(self, download_id: int, server: str) -> bool:
+        self._record(lambda: self.words.append(("asking", download_id, "")))
+        return download_id not in self.unwanted
+
+    def not_asked(self, download_id: int, server: str) -> None:
+        self._record(lambda: self.words.append(("not asked", download_id, "")))
+
+    def claimed(self, download_id: int, server: str) -> None:
+        self._record(lambda: self.words.append(("claimed", download_id, "")))
+
+    def imported(self, download_id: int, server: str) -> None:
+        self._record(lambda: self.words.append(("imported", download_id, "")))
+
+    def rejected(self, download_id: int, server: str, sentence: str) -> None:
+        self._record(lambda: self.words.append(("rejected", download_id, sentence)))
+
+    def lost(self, download_id: int, server: str, sentence: str) -> None:
+        self._record(lambda: self.words.append(("lost", download_id, sentence)))
+
+    def reporting(self, failure_id: int, server: str, grabbed_id: int) -> bool:
+        if grabbed_id in self.reported:
+            return False
+        self._record(lambda: self.reported.append(grabbed_id))
+        return True
+
+    def not_reported(self, failure_id: int, server: str, grabbed_id: int) -> None:
+        self._record(lambda: self.reported.remove(grabbed_id))
+
+    def report_settled(self, failure_id: int, server: str) -> None:
+        self._record(lambda: self.words.append(("report settled", failure_id, "")))
+
+    def said(self, what: str) -> list[str]:
+        """The sentences of one kind, in order."""
+        return [sentence for kind, _, sentence in self.words if kind == what]
 
     def _record(self, record: Callable[[], None]) -> None:
         with self._changed:

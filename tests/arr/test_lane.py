@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Hashable
+from datetime import datetime, timedelta
+from weakref import WeakKeyDictionary
 
 import pytest
 
-from jack.arr.client import ArrClient, ArrServer
 from jack.arr.handover import Handover, Pauses
 from jack.arr.lane import Lane
 from jack.errors import (
@@ -23,19 +23,20 @@ from jack.support.http import Wire
 from tests.arr.conftest import START, MemoryJournal, SteppedClock
 
 FIRST, LONGEST = 5.0, 900.0
+CLIENTS: WeakKeyDictionary[Lane, ScriptedClient] = WeakKeyDictionary()
+"""Which server a lane of these tests leads to."""
 DAY = 86400.0
 
 
-class ScriptedClient(ArrClient):
+class ScriptedClient:
     """Answers by `script(path)`: an exception is raised, None is success."""
 
-    def __init__(self) -> None:
-        super().__init__(ArrServer("Radarr", "radarr", "http://nas.local:7878", "k"))
+    def __init__(self, journal: MemoryJournal) -> None:
+        self.journal = journal
         self.asked: list[int] = []
         self.script: Callable[[int], Exception | None] = lambda number: None
 
-    def scan_path(self, path: str, wire: Wire) -> int:
-        number = int(path.rsplit(" ", 1)[1].removesuffix(".mkv"))
+    def scan(self, number: int, wire: Wire) -> int:
         self.asked.append(number)
         error = self.script(number)
         wire.check()
@@ -44,14 +45,40 @@ class ScriptedClient(ArrClient):
         return 1000 + number
 
 
-@pytest.fixture
-def client() -> ScriptedClient:
-    return ScriptedClient()
+class ScriptedErrand:
+    """The shortest errand there is: one command, and the record of it."""
+
+    def __init__(self, handover: Handover, client: ScriptedClient) -> None:
+        self.handover = handover
+        self.key: Hashable = handover.download_id
+        self.client = client
+        self.command_id: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.handover)
+
+    def step(self, wire: Wire) -> float | None:
+        number = self.handover.download_id
+        if self.command_id is None:
+            self.command_id = self.client.scan(number, wire)
+        self.client.journal.accepted(number, "Radarr", self.command_id)
+        return None
+
+    def postponed(self, sentence: str, next_attempt_at: datetime) -> None:
+        number = self.handover.download_id
+        self.client.journal.postponed(number, "Radarr", sentence, next_attempt_at)
 
 
 @pytest.fixture
-def lane(client: ScriptedClient, journal: MemoryJournal, clock: SteppedClock) -> Lane:
-    return Lane(client, journal, clock, Pauses(FIRST, LONGEST))
+def client(journal: MemoryJournal) -> ScriptedClient:
+    return ScriptedClient(journal)
+
+
+@pytest.fixture
+def lane(client: ScriptedClient, clock: SteppedClock) -> Lane:
+    lane = Lane("Radarr", clock, Pauses(FIRST, LONGEST))
+    CLIENTS[lane] = client
+    return lane
 
 
 def settle(lane: Lane) -> float | None:
@@ -69,7 +96,7 @@ def down(_: int) -> Exception:
 
 def submit(lane: Lane, file: Callable[..., Handover], *numbers: int) -> None:
     for number in numbers:
-        lane.submit(file(number))
+        lane.submit(ScriptedErrand(file(number), CLIENTS[lane]))
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -384,3 +411,42 @@ def test_a_stop_while_a_command_is_under_way_is_not_a_failure(
     assert client.asked == [1]
     assert (journal.taken, journal.put_off) == ([], [])
     assert warnings(caplog) == []
+
+
+def test_a_person_who_asks_again_cuts_the_pauses_of_file_and_server_short(
+    lane: Lane,
+    client: ScriptedClient,
+    journal: MemoryJournal,
+    clock: SteppedClock,
+    file: Callable[..., Handover],
+) -> None:
+    client.script = lambda number: PermanentError("not yet") if number == 1 else down(number)
+    submit(lane, file, 1, 2)
+    settle(lane)
+    client.script = lambda number: None
+    clock.seconds += 1.0
+    lane.hurry(99)
+    assert settle(lane) == FIRST - 1.0
+    lane.hurry(1)
+    settle(lane)
+    assert (1, "Radarr") in journal.pairs
+
+
+def test_an_errand_of_several_steps_lets_the_others_go_on_between_them(
+    lane: Lane, client: ScriptedClient, clock: SteppedClock, file: Callable[..., Handover]
+) -> None:
+    steps: list[int] = []
+
+    class Slow(ScriptedErrand):
+        def step(self, wire: Wire) -> float | None:
+            steps.append(self.handover.download_id)
+            return 30.0 if steps.count(self.handover.download_id) < 3 else None
+
+    for number in (1, 2):
+        lane.submit(Slow(file(number), client))
+    assert settle(lane) == 30.0
+    clock.seconds += 30.0
+    assert settle(lane) == 30.0
+    clock.seconds += 30.0
+    assert settle(lane) is None
+    assert steps == [1, 2] * 3

@@ -1,10 +1,10 @@
-"""translate: jack's path as the *arr sees it (fault A14)."""
+"""translate and untranslate: jack's path as the *arr sees it, and back (fault A14)."""
 
 from __future__ import annotations
 
 import pytest
 
-from jack.arr.paths import translate
+from jack.arr.paths import translate, untranslate
 
 FILE = "/volume1/torrents/completed/Film (2020).mkv"
 TAIL = "completed/Film (2020).mkv"
@@ -77,3 +77,31 @@ def test_the_mapped_folder_itself_becomes_the_other_folder(arr_folder: str, expe
 
 def test_a_path_that_is_not_absolute_is_left_alone() -> None:
     assert translate("Film.mkv", [("/", "/data")]) == "Film.mkv"
+
+
+@pytest.mark.parametrize(
+    ("path", "mappings", "expected"),
+    [
+        pytest.param("/movies/F/f.mkv", [], "/movies/F/f.mkv", id="no-mapping"),
+        pytest.param("/tv/f.mkv", [("/video", "/movies")], "/tv/f.mkv", id="another-folder"),
+        pytest.param("/movies/F/f.mkv", [("/v/m", "/movies")], "/v/m/F/f.mkv", id="plain"),
+        pytest.param("/movies/f.mkv", [("/v/m/", "/movies/")], "/v/m/f.mkv", id="slashes"),
+        pytest.param("/moviesX/f.mkv", [("/v", "/movies")], "/moviesX/f.mkv", id="letters"),
+        pytest.param("/Movies/f.mkv", [("/v", "/movies")], "/Movies/f.mkv", id="case-matters"),
+        pytest.param("/movies/f.mkv", [("/", "/movies")], "/f.mkv", id="jack-root"),
+        pytest.param("/movies/f.mkv", [("/mnt", "/")], "/mnt/movies/f.mkv", id="arr-root"),
+        pytest.param("/d/m/f.mkv", [("/a", "/d"), ("/b", "/d/m")], "/b/f.mkv", id="longest"),
+        pytest.param("/d/m/f.mkv", [("/b", "/d/m"), ("/a", "/d")], "/b/f.mkv", id="any-order"),
+        pytest.param("/d/f.mkv", [("/a", "/d"), ("/b", "/d/")], "/a/f.mkv", id="first-of-equals"),
+        pytest.param("/d/a\\b.mkv", [("/v", "/d")], "/v/a\\b.mkv", id="backslash-in-a-name"),
+        pytest.param("D:\\M\\F\\f.mkv", [("/v", "D:\\M")], "/v/F/f.mkv", id="drive"),
+        pytest.param("d:\\m\\F\\f.mkv", [("/v", "D:/M/")], "/v/F/f.mkv", id="drive-any-case"),
+        pytest.param("D:\\f.mkv", [("/v", "D:")], "/v/f.mkv", id="bare-drive"),
+        pytest.param("\\\\nas\\m\\f.mkv", [("/v", "\\\\NAS\\m")], "/v/f.mkv", id="unc"),
+        pytest.param("/nas/m/f.mkv", [("/v", "\\\\nas\\m")], "/nas/m/f.mkv", id="unc-is-not-posix"),
+    ],
+)
+def test_an_arrs_path_comes_back_by_its_longest_matching_folder(
+    path: str, mappings: list[tuple[str, str]], expected: str
+) -> None:
+    assert untranslate(path, mappings) == expected

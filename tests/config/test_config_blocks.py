@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jack.config import AutoregisterConfig, Config
+from jack.config import AutoregisterConfig, Config, ShareConfig
 
 Load = Callable[..., Config]
 Problems = Callable[..., list[str]]
@@ -183,6 +183,14 @@ def test_peers_at_different_places_are_fine(load: Load, first: str, second: str)
             "jack: {apiKey: k}\nlibrary: [{folder: /v}, {folder: §/v/}]",
             "this folder is already given on line 2",
         ),
+        (
+            "jack: {apiKey: k}\nfriends: [{name: Ann, apiKey: a},\n{name: §ann, apiKey: b}]",
+            "a friend of this name is already given on line 2",
+        ),
+        (
+            "jack: {apiKey: k}\nfriends: [{name: Ann, apiKey: a},\n{name: Ben, apiKey: §a}]",
+            "this key is already given on line 2",
+        ),
     ],
 )
 def test_what_must_be_unique_is_refused_the_second_time(
@@ -204,6 +212,7 @@ def test_every_repetition_names_the_first(problems: Problems) -> None:
     [
         ("library: §[{folder: /v}]", "nothing of this library would be shared"),
         ("jack: {statePath: /s}\nlibrary: §[{folder: /v}]", "set jack.apiKey"),
+        ("friends: §[{name: Ann, apiKey: k}]", "could not reach jack: set jack.apiKey"),
     ],
 )
 def test_what_needs_the_http_side_needs_its_key(
@@ -245,3 +254,37 @@ def test_all_problems_are_reported_together_in_the_order_of_the_file(problems: P
         "2:3", "3:14", "5:3", "5:14", "6:27", "7:20", "8:14", "9:3", "11:19", "11:32", "11:51",
         "13:1", "15:36", "16:3", "16:10", "16:18", "16:39",
     ]  # fmt: skip
+
+
+def test_a_friend_cannot_have_the_owners_key(expect_problem: Expect) -> None:
+    text = "jack: {apiKey: same}\nfriends: [{name: Ann, apiKey: §same}]"
+    expect_problem(text, "opens everything", "another key")
+
+
+def test_a_short_friend_gets_its_defaults(load: Load) -> None:
+    config = load("jack: {apiKey: k}\nfriends: [{name: Ann, apiKey: a}]")
+    (friend,) = config.friends
+    assert (friend.name, friend.max_downloads, friend.enabled) == ("Ann", 0, True)
+    assert friend.api_key.reveal() in config.secrets()
+    assert config.share == ShareConfig(max_uploads=16, upload_bytes_per_second=0)
+
+
+@pytest.mark.parametrize(
+    ("marked", "words"),
+    [
+        ("share: {maxUploads: §0}", "at least 1"),
+        ("share: {uploadBytesPerSecond: §16383}", "at least 16384"),
+        ("share: {uploadBytesPerSecond: §1MB}", "digits only"),
+        ("share: {uploadBytesPerSecond: §[]}", "expected a number"),
+        ("jack: {apiKey: k}\nfriends: [{name: a, apiKey: b, maxDownloads: §-1}]", "at least 0"),
+    ],
+)
+def test_a_limit_that_would_stop_everything_is_refused(
+    expect_problem: Expect, marked: str, words: str
+) -> None:
+    expect_problem(marked, words)
+
+
+def test_no_limit_is_written_as_0(load: Load) -> None:
+    assert load("share: {uploadBytesPerSecond: 0}").share.upload_bytes_per_second == 0
+    assert load("share: {uploadBytesPerSecond: 16384}").share.upload_bytes_per_second == 16384

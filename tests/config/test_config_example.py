@@ -14,11 +14,13 @@ from jack.config import (
     AutoregisterConfig,
     Config,
     DownloadsConfig,
+    FriendConfig,
     JackConfig,
     LibraryFolder,
     PathMapping,
     PeerConfig,
     ServerConfig,
+    ShareConfig,
     model,
 )
 from jack.config.blocks import defaults_of, keys_of
@@ -26,10 +28,15 @@ from jack.config.blocks import defaults_of, keys_of
 Load = Callable[..., Config]
 
 EXAMPLE = Path(__file__).parents[2] / "jack.yaml.example"
-ENVIRON = {"JACK_API_KEY": "a" * 32, "RADARR_API_KEY": "b" * 32, "SONARR_API_KEY": "c" * 32}
+ENVIRON = {
+    "JACK_API_KEY": "a" * 32,
+    "RADARR_API_KEY": "b" * 32,
+    "SONARR_API_KEY": "c" * 32,
+    "JACK_KEY_FOR_ANN": "e" * 32,
+}
 BLOCKS = [
     Config, JackConfig, DownloadsConfig, ServerConfig, AutoregisterConfig, PathMapping,
-    LibraryFolder, PeerConfig,
+    LibraryFolder, PeerConfig, FriendConfig, ShareConfig,
 ]  # fmt: skip
 
 
@@ -64,7 +71,8 @@ def test_no_block_is_forgotten_here() -> None:
 def test_the_values_of_the_example_are_the_defaults(example: Config) -> None:
     radarr, friend = example.servers[0], example.peers[0]
     own = {"path_map"}
-    for block in (example.downloads, radarr, radarr.autoregister, friend):
+    blocks = (radarr, radarr.autoregister, friend, example.share, example.friends[0])
+    for block in (example.downloads, *blocks):
         defaults = defaults_of(type(block))
         assert defaults
         shown = {name: getattr(block, name) for name in defaults if name not in own}
@@ -91,6 +99,7 @@ def test_every_number_of_the_interface_is_the_default() -> None:
         "rescan_interval_seconds": 60.0,
         "watch_mode": "auto",
         "file_mode": 0o664,
+        "unlink_imported_files": False,
     }
 
 

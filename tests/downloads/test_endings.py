@@ -1,4 +1,4 @@
-"""What the end of a download does (issue lines 6, 15, 16): stub, *arr, claims, and who comes next."""
+"""What the end of a download does (issue lines 6, 15, 16): stub, *arr, claims, the next one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jack.config.model import ServerConfig, ServerType
 from jack.config.secret import Secret
 from jack.downloads.claims import Claims
 from jack.model import DownloadStatus, Stub, WaitReason
-from tests.downloads.world import World
+from tests.downloads.world import World, held
 from tests.support.fake_arr import FakeArr
 from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
 from tests.support.waiting import eventually
@@ -80,7 +80,7 @@ def test_line_6_two_stubs_for_one_file_share_no_part_and_both_complete(running: 
 def test_line_6_several_that_wait_go_on_one_after_the_other(running: World) -> None:
     peer, gate = running.friend(), threading.Event()
     peer.offer(ITEM, FILM, filename="film.mkv")
-    peer.script(PATH, lambda request: Answer(404) if gate.wait(20) else Answer(404))
+    peer.script(PATH, held(gate, Answer(404)))
     peer.script(PATH, Answer(404), Answer(404))
     running.start()
     for name in "abcd":
@@ -362,7 +362,7 @@ def test_line_16_a_stub_dropped_again_while_its_file_has_another_owner_waits(
 
 @pytest.fixture
 def wished(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jack.daemon.WISH_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("jack.download_side.WISH_LOOK_SECONDS", 0.02)
 
 
 @pytest.mark.usefixtures("wished")

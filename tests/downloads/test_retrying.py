@@ -1,7 +1,8 @@
-"""The retry loop over real sockets (issue lines 5, 7, 8): what is counted, waited for, and final."""
+"""The retry loop over real sockets (issue lines 5, 7, 8): counts, waits, and what is final."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,9 +13,9 @@ import pytest
 
 from jack.model import DownloadStatus, WaitReason
 from jack.peers.protocol import connector_id
-from tests.downloads.world import World
+from tests.downloads.world import KEY, World, held
 from tests.support.clock import FakeClock
-from tests.support.scripted_peer import Answer, Request, ScriptedPeer, Script, file_path
+from tests.support.scripted_peer import Answer, Request, Script, ScriptedPeer, file_path, item_path
 from tests.support.waiting import eventually
 
 S = DownloadStatus
@@ -149,9 +150,8 @@ def test_line_7_a_row_that_is_already_there_is_not_asked_during_the_cooldown(
     gate = threading.Event()
     for number in (1, 2):
         peer.offer(f"c:movie:{number}", FILM, filename=f"f{number}.mkv", title="F")
-    held = Answer(429, {"Retry-After": "100"}, b"x", pause_at=0, gate=gate, length=1)
     # The first file's answer is held back until the second file stands in line behind it.
-    peer.script(PATH, lambda request: held if gate.wait(20) else held)
+    peer.script(PATH, held(gate, Answer(429, {"Retry-After": "100"})))
     stepped.start()
     stepped.drop(peer, ITEM, "a")
     stepped.drop(peer, "c:movie:2", "b")
@@ -215,7 +215,7 @@ def test_line_8_a_refused_key_pauses_the_friend_and_burns_no_attempts(
         peer.offer(f"c:movie:{number}", FILM, filename=f"f{number}.mkv", title="F")
         peer.always(file_path(f"c:movie:{number}"), Answer(status))
     gate = threading.Event()
-    peer.script(PATH.replace("1", "0"), lambda request: Answer(status) if gate.wait(20) else Answer())
+    peer.script(file_path("c:movie:0"), held(gate, Answer(status)))
     stepped.start()
     for number in range(count):
         stepped.drop(peer, f"c:movie:{number}", name=f"s{number:02d}")
@@ -307,17 +307,26 @@ def test_line_5_never_more_transfers_than_slots_after_a_restart(running: World) 
     running.settings["max_concurrent_downloads"] = 2
     peer = running.friend()
     gate = threading.Event()
+    film = FILM[:1000]
+
+    def stuck(request: Request) -> Answer:
+        paused = Answer(200, {}, film, pause_at=500, gate=gate)
+        return peer.honest(request) if gate.is_set() else paused
+
     for number in range(1, 9):
-        peer.offer(f"c:movie:{number}", FILM[:1000], filename=f"film-{number}.mkv", title="F")
-        body = Answer(200, {}, FILM[:1000], pause_at=500, gate=gate)
-        peer.script(file_path(f"c:movie:{number}"), body)
+        peer.offer(f"c:movie:{number}", film, filename=f"film-{number}.mkv", title="F")
+        peer.always(file_path(f"c:movie:{number}"), stuck)
         running.row_of(peer, number)
     running.start()
-    eventually(lambda: files(peer) == 2)
-    running.stop()
+    parts = running.completed
+    eventually(lambda: sum(part.stat().st_size == 500 for part in parts.glob("*.part")) == 2)
     assert files(peer) == 2
+    running.stop()
     running.start()
     eventually(lambda: files(peer) == 4)
+    eventually(lambda: sum(row.attempts for row in running.rows()) == 4)
+    running.look()
+    assert files(peer) == 4
     gate.set()
     eventually(lambda: sum(row.status is S.COMPLETED for row in running.rows()) == 8)
 
@@ -344,3 +353,64 @@ def test_a_short_rest_gives_its_slot_to_whoever_wants_it(running: World) -> None
     first = running.row(1)
     waits = first.completed_at is None or second.completed_at is None
     assert waits or first.completed_at > second.completed_at
+
+
+def test_line_11_a_size_other_than_the_releases_is_looked_up_once_more_and_flagged(
+    running: World,
+) -> None:
+    peer = running.friend()
+    peer.offer(ITEM, FILM, size=len(FILM) + 5)
+    peer.script(PATH, cut(peer, 5000))
+    running.start()
+    running.drop(peer)
+    row = running.until(S.COMPLETED)
+    assert row.dest_path.read_bytes() == FILM
+    assert (row.expected_bytes, row.expected_bytes_mismatch) == (len(FILM), True)
+    assert row.expected_bytes_source == "content_length"
+    assert len(peer.requests_to(item_path(ITEM))) == 2, "for the stub, and once more"
+
+
+def test_line_11_metadata_that_was_only_out_of_date_is_corrected(running: World) -> None:
+    peer = running.friend()
+    peer.offer(ITEM, FILM)
+    old = peer.honest(Request("GET", item_path(ITEM), {"x-api-key": KEY}))
+    told = {**json.loads(bytes(old.body)), "size": 77}
+    peer.script(item_path(ITEM), replace(old, body=json.dumps(told).encode()))
+    running.start()
+    running.drop(peer)
+    row = running.until(S.COMPLETED)
+    assert (row.release_size, row.expected_bytes_mismatch) == (len(FILM), False)
+
+
+def test_line_11_metadata_that_cannot_be_read_again_delays_nothing(running: World) -> None:
+    peer = running.friend()
+    peer.offer(ITEM, FILM, size=77)
+    first = peer.honest(Request("GET", item_path(ITEM), {"x-api-key": KEY}))
+    peer.script(item_path(ITEM), first, Answer(500))
+    running.start()
+    running.drop(peer)
+    assert running.until(S.COMPLETED).expected_bytes_mismatch
+
+
+def test_a_friend_who_ignores_if_range_is_asked_without_it_after_two_chances(
+    running: World,
+) -> None:
+    peer = running.friend()
+    peer.offer(ITEM, FILM, etag='"v1"')
+
+    def whole_again(request: Request) -> Answer:
+        if "if-range" in request.headers:
+            request = replace(request, headers={"x-api-key": KEY})
+        return replace(peer.honest(request), cut_after=9000)
+
+    peer.script(PATH, *[whole_again] * 4)
+    running.start()
+    running.drop(peer)
+    running.until(S.COMPLETED)
+    assert ["if-range" in request.headers for request in peer.requests_to(PATH)] == [
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -110,9 +110,7 @@ def test_one_that_runs_and_is_submitted_again_runs_once_more_afterwards(
     eventually(lambda: stage.started == [1, 1])
 
 
-def test_a_withdrawn_download_never_starts(
-    stage: Stage, slots_of: Callable[[int], Slots]
-) -> None:
+def test_a_withdrawn_download_never_starts(stage: Stage, slots_of: Callable[[int], Slots]) -> None:
     slots = slots_of(1)
     slots.submit("p", 1)
     slots.submit("p", 2)
@@ -146,9 +144,7 @@ def test_a_resting_download_is_told_when_somebody_wants_its_slot() -> None:
     assert slots.join(10)
 
 
-def test_nobody_may_rest_while_others_wait(
-    stage: Stage, slots_of: Callable[[int], Slots]
-) -> None:
+def test_nobody_may_rest_while_others_wait(stage: Stage, slots_of: Callable[[int], Slots]) -> None:
     slots = slots_of(1)
     slots.submit("p", 1)
     slots.submit("p", 2)

@@ -30,7 +30,7 @@ def sharing(world: World, *numbers: int) -> ScriptedPeer:
 
 
 def half_done(world: World, peer: ScriptedPeer, number: int = 1) -> None:
-    """A row that was `downloading` when the process died, with 400 bytes safe and some more on disk."""
+    """A row that was `downloading` when the process died: 400 bytes safe, some more on disk."""
     row = world.row_of(peer, number)
     world.completed.mkdir(exist_ok=True)
     row.part_path.write_bytes(FILM[:400] + b"unsynced garbage")

@@ -18,7 +18,7 @@ from jack.model import DownloadStatus, WaitReason
 from jack.peers.protocol import connector_id
 from jack.support.clock import SystemClock
 from jack.transfer.space import SpaceLedger
-from tests.downloads.world import SLOW, World, world
+from tests.downloads.world import SLOW, World, held, world
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
 from tests.support.waiting import eventually
 
@@ -45,6 +45,11 @@ def test_line_9_a_long_wait_gives_the_slot_back(stepped: World) -> None:
     stepped.drop(failing, name="a")
     row = stepped.until(S.WAITING, 1)
     assert row.next_attempt_at == stepped.now() + timedelta(seconds=10)
+    on_agenda(stepped, ("row", 1))  # and not asleep in a thread of the pool
+    assert stepped.side is not None
+    slots = stepped.side._service._slots
+    eventually(lambda: not slots.is_running(1))
+    assert stepped.row(1).attempts == 1
     stepped.drop(good, name="b")
     stepped.until(S.COMPLETED, 2)
     assert stepped.row(1).status is S.WAITING
@@ -101,7 +106,7 @@ def test_line_9_three_dead_friends_delay_no_download_of_a_good_one(running: Worl
     running.settings["max_concurrent_downloads"] = 2
     hangs = running.friend("hangs")
     silent = threading.Event()
-    hangs.always("/handshake", lambda request: Answer() if silent.wait(30) else Answer())
+    hangs.always("/handshake", held(silent))
     dead = [running.absent_friend("off"), hangs, running.absent_friend("also off")]
     number = 0
     for friend in dead:
@@ -257,7 +262,7 @@ class Disk:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     made = Disk()
-    monkeypatch.setattr("jack.daemon.SpaceLedger", functools.partial(SpaceLedger, statvfs=made))
+    monkeypatch.setattr("jack.download_side.SpaceLedger", functools.partial(SpaceLedger, statvfs=made))
     return made
 
 

@@ -1,4 +1,4 @@
-"""The real download side over a temporary folder, with scripted friends: what `jack run` builds, in this process.
+"""The real download side over a temporary folder, with scripted friends: what `jack run` builds.
 
 With a `FakeClock` nothing that waits longer than a rest in a slot goes on before `advance`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from jack.blackhole.stub import build_stub
 from jack.config.model import Config, DownloadsConfig, JackConfig, PeerConfig, ServerConfig
 from jack.config.secret import Secret
-from jack.daemon import DownloadSide
+from jack.download_side import DownloadSide
 from jack.downloads.explain import why
 from jack.model import Download, DownloadStatus, Release, Stub
 from jack.peers.protocol import connector_id
@@ -24,7 +24,7 @@ from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import Clock
 from tests.support.clock import FakeClock
-from tests.support.scripted_peer import ScriptedPeer
+from tests.support.scripted_peer import Answer, Request, ScriptedPeer
 from tests.support.waiting import eventually
 
 KEY = "the-friends-key"
@@ -38,6 +38,16 @@ FAST = {
 """Retries without a noticeable rest. Scans are asked for by `drop`, so none comes by chance."""
 SLOW = {**FAST, "retry_base_delay_seconds": 10.0, "retry_max_delay_seconds": 10.0}
 """Every retry is a wait over the limit for slots: with a FakeClock each step is the test's."""
+
+
+def held(gate: threading.Event, answer: Answer | None = None) -> Callable[[Request], Answer]:
+    """Say nothing at all before `gate` is set."""
+
+    def script(request: Request) -> Answer:
+        gate.wait(30)
+        return answer or Answer()
+
+    return script
 
 
 class World:
@@ -146,7 +156,7 @@ class World:
 
     @property
     def database(self) -> Database:
-        """The one database of this process (peewee's models know one at a time), open between stops."""
+        """The one database of this process (the models know one at a time)."""
         if self._database is None:
             self._database = Database(self.root)
         return self._database
@@ -174,10 +184,12 @@ class World:
         try:
             return eventually(reached)
         except AssertionError as error:
-            raise AssertionError(f"download {number} is not {status.value}: {self.rows()}") from error
+            raise AssertionError(
+                f"download {number} is not {status.value}: {self.rows()}"
+            ) from error
 
     def row_of(self, friend: ScriptedPeer | str, number: int = 1, **changes: Any) -> Download:
-        """A row as an earlier run left it, made without that run: `film-<number>.mkv`, 1000 bytes."""
+        """A row as an earlier run left it: `film-<number>.mkv`, 1000 bytes."""
         url = friend if isinstance(friend, str) else friend.url
         filename = changes.pop("filename", f"film-{number}.mkv")
         release = Release(f"c:movie:{number}", f"Film {number}", filename, 2000, 1000)

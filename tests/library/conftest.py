@@ -1,10 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+
+from jack.store.database import Database
+from jack.store.releases import Releases
 
 
 class StepClock:
@@ -23,6 +26,15 @@ class StepClock:
 @pytest.fixture
 def clock() -> StepClock:
     return StepClock()
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> Iterator[Releases]:
+    state = tmp_path / "state"
+    state.mkdir()
+    database = Database(state)
+    yield Releases(database)
+    database.close()
 
 
 @pytest.fixture

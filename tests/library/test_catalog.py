@@ -18,6 +18,7 @@ from jack.library.catalog import Catalog
 from jack.library.folder import FolderSource
 from jack.library.shared import Shared, open_shared
 from jack.model import MOVIES, TV, Release
+from jack.store.releases import Releases
 
 Put = Callable[..., Path]
 
@@ -26,8 +27,10 @@ class ListSource:
     """A source of fixed releases that counts its scans and can be held up or made to fail."""
 
     name = "list"
+    folder = Path("/nowhere")
 
-    def __init__(self, *releases: Release) -> None:
+    def __init__(self, *releases: Release, connector_id: str = "a") -> None:
+        self.connector_id = connector_id
         self.releases = releases
         self.scans = 0
         self.error: Exception | None = None
@@ -69,37 +72,39 @@ TWO = Release("a:episode:2", "S1E2", "2.mkv", TV, 1, tvdb_id=7, season=1, episod
     ],
 )
 def test_search_takes_the_first_id_of_tmdb_imdb_tvdb(
-    clock: Any, query: dict[str, Any], expected: list[Release]
+    releases: Releases, clock: Any, query: dict[str, Any], expected: list[Release]
 ) -> None:
-    assert Catalog([ListSource(FILM, OTHER, ONE, TWO)], clock).search(**query) == expected
+    assert Catalog(releases, clock, [ListSource(FILM, OTHER, ONE, TWO)]).search(**query) == expected
 
 
-def test_no_source_means_an_empty_catalog(clock: Any) -> None:
-    assert Catalog([], clock).search() == []
+def test_no_source_means_an_empty_catalog(releases: Releases, clock: Any) -> None:
+    assert Catalog(releases, clock).search() == []
 
 
 def test_a_failing_source_is_reported_and_takes_nothing_from_the_others(
-    clock: Any, caplog: pytest.LogCaptureFixture
+    releases: Releases, clock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = ListSource(OTHER)
+    broken = ListSource(OTHER, connector_id="b")
     broken.error = OSError(5, "Input/output error")
-    assert Catalog([broken, ListSource(FILM)], clock).search() == [FILM]
+    assert Catalog(releases, clock, [broken, ListSource(FILM)]).search() == [FILM]
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
-def test_a_bug_in_a_source_is_not_hidden_and_does_not_block_the_next_scan(clock: Any) -> None:
+def test_a_bug_in_a_source_is_not_hidden_and_does_not_block_the_next_scan(
+    releases: Releases, clock: Any
+) -> None:
     source = ListSource(FILM)
     source.error = ZeroDivisionError()
-    catalog = Catalog([source], clock)
+    catalog = Catalog(releases, clock, [source])
     with pytest.raises(ZeroDivisionError):
         catalog.search()
     source.error = None
     assert catalog.search() == [FILM]
 
 
-def test_the_index_is_kept_until_it_is_old(clock: Any) -> None:
+def test_the_index_is_kept_until_it_is_old(releases: Releases, clock: Any) -> None:
     source = ListSource(FILM)
-    catalog = Catalog([source], clock, rescan_seconds=60)
+    catalog = Catalog(releases, clock, [source], rescan_seconds=60)
     catalog.search()
     clock.seconds += 59
     catalog.search()
@@ -110,9 +115,11 @@ def test_the_index_is_kept_until_it_is_old(clock: Any) -> None:
     assert source.scans == 2
 
 
-def test_while_one_scans_the_others_go_on_with_the_old_index(clock: Any) -> None:
+def test_while_one_scans_the_others_go_on_with_the_old_index(
+    releases: Releases, clock: Any
+) -> None:
     source = ListSource(FILM)
-    catalog = Catalog([source], clock, rescan_seconds=60)
+    catalog = Catalog(releases, clock, [source], rescan_seconds=60)
     catalog.search()
     clock.seconds += 60
     source.releases = (OTHER,)
@@ -129,10 +136,10 @@ def test_while_one_scans_the_others_go_on_with_the_old_index(clock: Any) -> None
     assert source.scans == 2
 
 
-def test_whoever_comes_during_the_first_scan_waits_for_it(clock: Any) -> None:
+def test_whoever_comes_during_the_first_scan_waits_for_it(releases: Releases, clock: Any) -> None:
     source = ListSource(FILM)
     source.gate.clear()
-    catalog = Catalog([source], clock)
+    catalog = Catalog(releases, clock, [source])
     seen: list[list[Release]] = []
     threads = [threading.Thread(target=lambda: seen.append(catalog.search())) for _ in range(3)]
     for thread in threads:
@@ -146,12 +153,12 @@ def test_whoever_comes_during_the_first_scan_waits_for_it(clock: Any) -> None:
 
 
 def test_a_first_scan_that_takes_too_long_asks_to_come_back(
-    clock: Any, monkeypatch: pytest.MonkeyPatch
+    releases: Releases, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog_module, "FIRST_SCAN_WAIT_SECONDS", 0.01)
     source = ListSource(FILM)
     source.gate.clear()
-    catalog = Catalog([source], clock)
+    catalog = Catalog(releases, clock, [source])
     scanner = threading.Thread(target=catalog.search)
     scanner.start()
     assert source.entered.wait(10)
@@ -162,8 +169,8 @@ def test_a_first_scan_that_takes_too_long_asks_to_come_back(
 
 
 @pytest.fixture
-def catalog(library: Path, clock: Any) -> Catalog:
-    return Catalog([FolderSource(library)], clock)
+def catalog(library: Path, clock: Any, releases: Releases) -> Catalog:
+    return Catalog(releases, clock, [FolderSource(library)])
 
 
 def only_id(catalog: Catalog) -> str:

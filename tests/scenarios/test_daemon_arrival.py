@@ -191,6 +191,7 @@ def test_line_1_a_stub_written_in_place_is_looked_at_again_when_it_is_whole(
         eventually(lambda: "other.torrent" in you.log, PATIENCE_SECONDS, "the look at both")
         assert peer.requests == []
         assert you.rows() == []
+        assert "Film.torrent" not in you.log
         stub.write(whole[len(whole) // 2 :])
     you.row(1, S.COMPLETED)
     assert you.file().read_bytes() == body
@@ -274,6 +275,7 @@ def test_line_6_two_stubs_of_one_release_are_fetched_once_and_both_complete(
     you.drop("Two.torrent", peer.url, "c:movie:1")
     assert you.row(2, S.WAITING).blocked_by == 1
     assert "Waiting for download 1" in you.run("why", "2").stdout
+    eventually(lambda: peer.requests_to(file_path("c:movie:1")), PATIENCE_SECONDS, "the request")
     gate.set()
     you.row(1, S.IMPORT_QUEUED)
     you.row(2, S.IMPORT_QUEUED)

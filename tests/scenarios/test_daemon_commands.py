@@ -203,6 +203,9 @@ def every_secret_at_work(
             servers=[server_entry("Radarr", "radarr", radarr.url, SENTINELS["radarr"])],
         )
         you.start(*options)
+        (you.folder / "foreign").write_bytes(b"d7:comment1:xe")
+        (you.folder / "foreign").rename(you.watch / f"{SENTINELS['radarr']} x.torrent")
+        eventually(lambda: "*** x.torrent" in you.log, PATIENCE_SECONDS, "the redacted line")
         you.drop("Film.torrent", peer.url, ITEM)
         you.row(1, S.COMPLETED, lambda row: row.error is not None)  # Radarr has refused the key
         you.drop("Other.torrent", peer.url, "c:movie:2")

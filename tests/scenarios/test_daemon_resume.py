@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,7 +102,7 @@ def test_line_18_a_kill_before_the_first_checkpoint_leaves_a_download_that_finis
     peer.script(FILE, paused(peer, 0))
     you.drop("Film.torrent", peer.url, ITEM)
     you.start()
-    you.row(1, S.DOWNLOADING)
+    eventually(lambda: peer.requests_to(FILE), PATIENCE_SECONDS, "the request")
     you.kill()
     you.start()
     finished(you, body)
@@ -174,15 +176,19 @@ def test_line_5_no_more_transfers_than_allowed_after_a_kill_and_a_restart(
         assert you.file(f"Film {number}.mkv").read_bytes() == content(300 * KIB, number)
 
 
+@pytest.mark.parametrize("excess", [400 * KIB, SIZE], ids=["shorter", "longer than the film"])
 def test_line_12_a_part_longer_than_its_row_is_cut_to_the_recorded_offset(
-    you: Jack, peer: ScriptedPeer
+    you: Jack, peer: ScriptedPeer, excess: int
 ) -> None:
-    body, offset = content(SIZE), 1000 * KIB + 7
+    body, offset, gate = content(SIZE), 1000 * KIB + 7, threading.Event()
     peer.offer(ITEM, body, etag='"v1"')
     you.plant("Film.torrent", peer.url, ITEM, size=SIZE, offset=offset, etag='"v1"')
     # What a power cut can leave behind the last fsync: the length without the bytes.
-    you.part().write_bytes(body[:offset] + bytes(400 * KIB))
+    you.part().write_bytes(body[:offset] + bytes(excess))
+    peer.script(FILE, paused(peer, 0, gate))
     you.start()
+    received(you.part(), offset)
+    gate.set()
     finished(you, body)
     assert [request.range for request in peer.requests_to(FILE)] == [f"bytes={offset}-"]
 
@@ -318,8 +324,8 @@ def test_line_18_a_stop_checkpoints_everything_and_the_next_start_finishes_all(
     new_arr: Callable[[str], FakeArr],
 ) -> None:
     friend, busy, radarr = new_peer(), new_peer(), new_arr("radarr")
-    you = new_jack(
-        downloads={"maxConcurrentDownloads": 3},
+    you = new_jack(  # whose checkpoints are so rare that only the stop makes one
+        downloads={"checkpointBytes": 2**40, "checkpointIntervalMs": 600_000},
         peers=[peer_entry("friend", friend.url), peer_entry("busy", busy.url)],
         servers=[server_entry("Radarr", "radarr", radarr.url, radarr.api_key)],
     )
@@ -360,6 +366,25 @@ def test_line_18_a_stop_checkpoints_everything_and_the_next_start_finishes_all(
         assert friend.requests_to(file_path(f"c:movie:{number}"))[1].range == f"bytes={at}-"
     assert sorted(radarr.scanned) == sorted(str(you.file(name)) for name in names.values())
     assert len(you.rows()) == len(bodies)
+
+
+def test_line_18_a_stop_does_not_wait_for_connections_that_come_to_nothing(
+    new_jack: Callable[..., Jack], stack: ExitStack
+) -> None:
+    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+    for _ in range(4):  # the queue is full now: further connections are neither taken nor refused
+        waiting = stack.enter_context(socket.socket())
+        waiting.setblocking(False)
+        waiting.connect_ex(listener.getsockname())
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    you = new_jack(peers=[peer_entry("full", url)])
+    you.plant("Stale.torrent", url, ITEM, size=SIZE)
+    you.drop("New.torrent", url, "c:movie:2")
+    you.start()
+    you.row(1)
+    assert you.stop() == 0
+    assert you.row(1).is_live
+    assert you.stubs() == {"New.torrent", "Stale.torrent"}
 
 
 def test_line_18_a_second_signal_leaves_at_once_and_loses_nothing_recorded(

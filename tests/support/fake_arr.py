@@ -19,10 +19,13 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.support.fake_arr_providers import Answer, Providers
 
 PRODUCTS = {"radarr": "Radarr", "sonarr": "Sonarr"}
 SCANS = {"radarr": "DownloadedMoviesScan", "sonarr": "DownloadedEpisodesScan"}
@@ -41,20 +44,6 @@ class Request:
     body: Any
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What goes back; a `body` that is not text is sent as JSON."""
-
-    status: int
-    body: Any = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def encoded(self) -> tuple[bytes, str]:
-        if isinstance(self.body, str):
-            return self.body.encode(), "text/html"
-        return json.dumps(self.body, indent=2).encode(), "application/json; charset=utf-8"
-
-
 class FakeArr:
     """One fake server; listens from construction on. `close` (or `with`) ends every thread."""
 
@@ -70,6 +59,8 @@ class FakeArr:
         self.api_key = api_key
         self.url_base = url_base
         self.hold_commands = hold_commands
+        self.providers = Providers(kind)
+        """Indexers, download clients, and the folders this *arr can see."""
         self.requests: list[Request] = []
         self.commands: list[dict[str, Any]] = []
         self._changed = threading.Condition()
@@ -185,14 +176,26 @@ class FakeArr:
             self.requests.append(request)
             self._changed.notify_all()
         self._gate.wait()
+        if self._server is None:
+            return Answer(503)
+        settled = self._fault or self._refusal(request) or self._of_providers(request)
         with self._changed:
             if self._server is None:
                 return Answer(503)  # down meanwhile: nobody reads this, and no command is taken
-            answer = self._fault or self._route(request)
+            answer = settled or self._route(request)
             self._changed.notify_all()
         return answer
 
-    def _route(self, request: Request) -> Answer:
+    def _of_providers(self, request: Request) -> Answer | None:
+        """Without the lock: a Test asks the indexer, which may ask this *arr in turn."""
+        parts = urlsplit(request.path)
+        route = parts.path.removeprefix(f"{self.url_base}/api/v3/")
+        return self.providers.answer(
+            request.method, route, dict(parse_qsl(parts.query)), request.body
+        )
+
+    def _refusal(self, request: Request) -> Answer | None:
+        """What needs no key, or has none; None for everything else."""
         path = request.path.split("?", 1)[0]
         if path == f"{self.url_base}/ping":
             return Answer(200, {"status": "OK"})
@@ -201,6 +204,10 @@ class FakeArr:
         sent = {name.lower(): value for name, value in request.headers.items()}
         if sent.get("x-api-key") != self.api_key:
             return Answer(401)
+        return None
+
+    def _route(self, request: Request) -> Answer:
+        path = request.path.split("?", 1)[0]
         route = (request.method, path.removeprefix(f"{self.url_base}/api/v3/"))
         if route == ("GET", "system/status"):
             return Answer(200, self._status())
@@ -292,6 +299,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._respond()
 
     def do_POST(self) -> None:
+        self._respond()
+
+    def do_PUT(self) -> None:
+        self._respond()
+
+    def do_DELETE(self) -> None:
         self._respond()
 
     def _respond(self) -> None:

@@ -175,7 +175,7 @@ class ScriptedPeer:
             return _json(401, {"error": "Unauthorized"})
         if request.path == "/handshake":
             return _json(200, {"name": "jack", "version": "0.1.0"})
-        if request.path == "/peer/search":
+        if request.path.partition("?")[0] == "/peer/search":
             return _json(200, {"items": [offer.release for offer in self._offers.values()]})
         name = request.path.removeprefix("/peer/items/")
         offer = self._offers.get(name.removesuffix("/file"))
@@ -228,9 +228,10 @@ class ScriptedPeer:
         return request
 
     def _answer(self, request: Request) -> Answer:
+        path = request.path.partition("?")[0]
         with self._lock:
-            queue = self._scripts[request.path]
-            script = queue.pop(0) if queue else self._always.get(request.path, self.honest)
+            queue = self._scripts[path]
+            script = queue.pop(0) if queue else self._always.get(path, self.honest)
         return script if isinstance(script, Answer) else script(request)
 
     def _send(self, connection: socket.socket, request: Request, answer: Answer) -> bool:

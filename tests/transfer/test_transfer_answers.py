@@ -56,6 +56,12 @@ NONSENSE = {
     "no Content-Range": part_of(BODY, None),
     "a start too low": part_of(BODY, f"bytes {HALF - 1}-{len(BODY) - 1}/{len(BODY)}", HALF - 1),
     "a start too high": part_of(BODY, f"bytes {HALF + 1}-{len(BODY) - 1}/{len(BODY)}", HALF + 1),
+    "a start too low, in chunks": replace(
+        part_of(BODY, f"bytes {HALF - 1}-{len(BODY) - 1}/{len(BODY)}", HALF - 1), chunked=True
+    ),
+    "a start too high, in chunks": replace(
+        part_of(BODY, f"bytes {HALF + 1}-{len(BODY) - 1}/{len(BODY)}", HALF + 1), chunked=True
+    ),
     "an unknown total": part_of(BODY, f"bytes {HALF}-{len(BODY) - 1}/*"),
     "another total": part_of(BODY + b"!", f"bytes {HALF}-{len(BODY)}/{len(BODY) + 1}"),
     "a star": part_of(BODY, f"bytes */{len(BODY)}"),
@@ -195,6 +201,14 @@ def test_416_with_another_version_at_the_full_size_restarts(rig: Rig) -> None:
     rig.peer.script(FILE, Answer(416, {"Content-Range": "bytes */50000", "ETag": '"v2"'}))
     assert rig.attempt().restarted
     assert rig.dest.read_bytes() == OTHER
+
+
+@pytest.mark.parametrize("total", [HALF - 1, HALF + 1])
+def test_416_with_another_total_restarts_though_none_was_recorded(rig: Rig, total: int) -> None:
+    rig.had(film(HALF, seed=4))
+    rig.peer.script(FILE, Answer(416, {"Content-Range": f"bytes */{total}"}))
+    assert rig.attempt().restarted
+    assert rig.dest.read_bytes() == BODY
 
 
 def test_416_to_a_request_for_the_whole_file_is_nonsense(rig: Rig) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -18,9 +20,11 @@ import pytest
 
 from jack.errors import Interrupted, NoSpace, TooSlow, TransientError
 from jack.support.clock import SystemClock
+from jack.support.http import Wire
 from jack.transfer import body as body_module
 from jack.transfer import patience as patience_module
 from jack.transfer.body import ALL_WAYS, Way
+from jack.transfer.part import Part
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer
 from tests.support.waiting import eventually
 from tests.transfer.rig import (
@@ -253,6 +257,46 @@ def test_a_wire_aborted_before_the_start_asks_nobody(rig: Rig) -> None:
     assert rig.peer.requests == []
 
 
+class Breaking:
+    """A socket that has some bytes and then is reset."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = list(pieces)
+
+    def recv_into(self, view: memoryview) -> int:
+        if not self._pieces:
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        piece = self._pieces.pop(0)
+        view[: len(piece)] = piece
+        return len(piece)
+
+
+def test_bytes_received_just_before_a_reset_are_written_first(tmp_path: Path) -> None:
+    wire = Wire()
+    patience = patience_module.Patience("friend", wire, SystemClock(), 1.0)
+    nothing: Any = io.BufferedReader(io.BytesIO())  # type: ignore[arg-type]
+    sock: Any = Breaking(b"hello ", b"world")
+    with Part(tmp_path / "a.part", tmp_path / "a", 0o644) as part:
+        part.create()
+        reader = body_module._Receive(sock, nothing, wire, part, patience, 1000)
+        reader.step(1000)
+        assert (tmp_path / "a.part").read_bytes() == b"hello world"
+        with pytest.raises(TransientError, match=r"friend: the connection broke .*reset"):
+            reader.step(989)
+
+
+def test_an_interruption_that_finds_no_socket_to_shut_is_noticed_while_waiting() -> None:
+    wire = Wire()
+    patience = patience_module.Patience("friend", wire, SystemClock(), 5.0)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        timer = threading.Timer(0.1, wire.abort, (Interrupted("stop"),))
+        timer.start()
+        with pytest.raises(Interrupted):
+            patience.wait_for(ours)
+        timer.join()
+
+
 # --- which way is taken ---
 
 
@@ -298,7 +342,7 @@ def test_chunks_go_through_urllib3(rig: Rig, taken: list[str]) -> None:
     assert taken == ["_Portable"]
 
 
-@pytest.mark.parametrize("surprise", ["no _fp", "no reader", "another socket"])
+@pytest.mark.parametrize("surprise", ["no _fp", "no reader", "no socket", "no socket below"])
 def test_layers_we_do_not_know_are_left_to_urllib3(
     rig: Rig, taken: list[str], surprise: str
 ) -> None:
@@ -311,6 +355,9 @@ def test_layers_we_do_not_know_are_left_to_urllib3(
             response.raw._fp = type("Fp", (), {"read1": inner.read1, "close": inner.close})()
         elif surprise == "no reader":
             response.raw._fp.chunked = 0
+        elif surprise == "no socket below":
+            response.raw._fp.fp.close()
+            response.raw._fp.fp = io.BufferedReader(io.BytesIO(BODY))
         else:
             wire.bind(None)
         return response
@@ -428,6 +475,14 @@ def test_tls_drops_and_finishes_without_losing_a_byte(
     assert rig.dest.read_bytes() == BODY
     assert len(rig.asked()) == 6
     assert taken == (["_Receive"] if way == ALL_WAYS else ["_Portable"])
+
+
+def test_tls_headers_without_a_body_stall(tls_rig: Rig) -> None:
+    tls_rig.settings |= {"idle_timeout_seconds": 0.2}
+    tls_rig.peer.script(FILE, lambda r: replace(tls_rig.peer.honest(r), pause_at=0))
+    with pytest.raises(TransientError, match="stalled"):
+        tls_rig.attempt()
+    assert tls_rig.row.kinds() == ["identify", "expect"]
 
 
 def test_tls_stalls_and_aborts_like_plain_http(tls_rig: Rig) -> None:

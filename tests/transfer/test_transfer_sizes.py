@@ -17,7 +17,8 @@ import pytest
 from jack.errors import Interrupted, NoSpace, PermanentError, StorageError
 from jack.transfer.space import SpaceLedger, human
 from tests.support.scripted_peer import Answer, ScriptedPeer
-from tests.transfer.rig import ETAG, FILE, ITEM, Rig, film
+from tests.support.waiting import eventually
+from tests.transfer.rig import ETAG, FILE, ITEM, Rig, Running, film
 
 BODY = film(40_000)
 
@@ -258,6 +259,19 @@ def test_space_is_reserved_before_the_first_byte_and_given_back(rig: Rig) -> Non
     assert list(rig.folder.iterdir()) == []
     rig.space = SpaceLedger(0, disk(45_056))
     rig.attempt()
+    assert rig.space.can_hold(rig.folder, 45_056)
+
+
+def test_a_running_transfer_promises_only_what_it_has_not_written(rig: Rig) -> None:
+    rig.space = SpaceLedger(0, disk(45_056))
+    rig.settings["checkpoint_interval_seconds"] = 0.02
+    rig.peer.script(FILE, lambda r: replace(rig.peer.honest(r), pause_at=30_000))
+    running = Running(rig)
+    eventually(lambda: rig.row.offset == 30_000, what="the checkpoint")
+    assert rig.space.can_hold(rig.folder, 35_056)
+    assert not rig.space.can_hold(rig.folder, 35_057)
+    running.wire.abort(Interrupted("enough"))
+    running.join(3)
     assert rig.space.can_hold(rig.folder, 45_056)
 
 

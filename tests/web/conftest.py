@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 from flask import Blueprint
-from tests.web.served_peer import KEY, Peer, StepClock
 
 from jack.library.catalog import Catalog
 from jack.library.folder import FolderSource
+from jack.store.database import Database
+from jack.store.releases import Releases
 from jack.web.app import create_app
 from jack.web.auth import KeyGuard
+from jack.web.pace import UploadPace
 from jack.web.peer_api import peer_blueprint
 from jack.web.server import Server
+from tests.web.served_peer import KEY, Peer, StepClock
 
 
 @pytest.fixture
@@ -33,8 +36,8 @@ def serve() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
     before = set(threading.enumerate())
 
-    def start(app: Any, threads: int = 2) -> Server:
-        server = Server(app, "127.0.0.1", 0, threads=threads)
+    def start(app: Any, threads: int = 2, pace: UploadPace | None = None) -> Server:
+        server = Server(app, "127.0.0.1", 0, threads=threads, pace=pace)
         servers.append(server)
         server.start()
         return server
@@ -57,15 +60,23 @@ def serve_blueprints(serve: Callable[..., Server]) -> Callable[..., Server]:
 
 
 @pytest.fixture
+def catalog(tmp_path: Path, clock: StepClock) -> Iterator[Catalog]:
+    """Of one folder, which is there and empty."""
+    (tmp_path / "library").mkdir()
+    (tmp_path / "state").mkdir()
+    database = Database(tmp_path / "state")
+    yield Catalog(Releases(database), clock, [FolderSource(tmp_path / "library")])
+    database.close()
+
+
+@pytest.fixture
 def peer(
     tmp_path: Path,
     clock: StepClock,
     guard: KeyGuard,
+    catalog: Catalog,
     serve_blueprints: Callable[..., Server],
 ) -> Peer:
     """One application thread: whatever holds it makes every other request time out."""
-    folder = tmp_path / "library"
-    folder.mkdir()
-    catalog = Catalog([FolderSource(folder)], clock)
     server = serve_blueprints(peer_blueprint(catalog, guard), threads=1)
-    return Peer(server, catalog, folder, clock)
+    return Peer(server, catalog, tmp_path / "library", clock)

@@ -1,0 +1,183 @@
+"""The friends: there, letting us in, speaking our version, and able to resume a transfer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from jack import wiring
+from jack.config import PeerConfig
+from jack.doctor.findings import Finding, fail, ok, warn, without_name
+from jack.errors import JackError, PeerRefused, PeerUnreachable, TransientError
+from jack.model import Release, Validator
+from jack.peers import protocol
+from jack.peers.client import PeerClient
+from jack.peers.query import Question
+from jack.support.clock import Clock
+from jack.support.files import shown
+from jack.support.http import Wire, translated
+from jack.support.statuses import error_for_status
+from jack.transfer import ranges
+from jack.transfer.space import human
+
+SPEED_BYTES = 4 * 1024 * 1024
+SPEED_SECONDS = 15.0
+"""A slow friend is measured for this long, not until the bytes are there."""
+_BLOCK = 64 * 1024
+_OTHER_ETAG = '"no-version-of-this-file"'
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The head of an answer to a request for a part of the file."""
+
+    status: int
+    span: ranges.ContentRange | None
+    validator: Validator
+
+
+def friend_findings(friend: PeerConfig, clock: Clock) -> Iterator[Finding]:
+    """Everything about one friend; ends with the first thing that makes the rest pointless."""
+    client = PeerClient(wiring.peer(friend), 2, clock.now)
+    try:
+        yield from _Visit(client, clock).findings()
+    except JackError as error:
+        yield fail(f"friend {friend.name}: {without_name(friend.name, error)}", _remedy(error))
+    finally:
+        client.close()
+
+
+def _remedy(error: JackError) -> str:
+    if isinstance(error, PeerUnreachable):
+        return "check its url, and ask your friend whether jack runs and its port is open"
+    if isinstance(error, PeerRefused):
+        # One from a status code has no cause; the others come from TLS and say what to do.
+        if error.__cause__ is None:
+            return "ask your friend for the key: apiKey of this peer is not a valid one"
+        return "correct url or caFile of this peer"
+    if isinstance(error, TransientError):
+        return "try again later; if it stays like that, ask your friend to look at jack's log"
+    return "check its url, and ask your friend which version of jack it is"
+
+
+class _Visit:
+    def __init__(self, client: PeerClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._who = f"friend {client.peer.name}"
+
+    def findings(self) -> Iterator[Finding]:
+        version = self._client.handshake(Wire())
+        is_tls = self._client.peer.url.lower().startswith("https:")
+        how = "TLS" if is_tls else "plain HTTP"
+        yield ok(f"{self._who}: reachable by {how}, the key is accepted")
+        if not is_tls:
+            yield warn(
+                f"{self._who}: its url is plain http, so the key can be read on the way",
+                "ask your friend for an https url, unless the way is a VPN or this network",
+            )
+        if version is not None and not protocol.is_compatible(version):
+            minimum = ".".join(str(number) for number in protocol.MINIMUM_VERSION)
+            yield fail(
+                f"{self._who}: speaks version {shown(version, 40)}, at least {minimum} is needed",
+                "ask your friend to update jack",
+            )
+            return
+        yield ok(f"{self._who}: {self._version_text(version)}")
+        releases = self._client.search(Question(), Wire())
+        if not releases:
+            yield warn(f"{self._who}: shares nothing now", "Range and speed could not be tried")
+            return
+        yield from self._file(next((r for r in releases if r.size > 1), releases[0]))
+
+    def _version_text(self, version: str | None) -> str:
+        if version is None:
+            return "an early version without a handshake; it can be talked to"
+        return f"speaks version {version}"
+
+    def _file(self, release: Release) -> Iterator[Finding]:
+        look = self._look(release, {}) if release.size > 1 else None
+        if look is not None:
+            yield self._range_finding(release, look)
+        yield self._speed_finding(release)
+        # Last, for its whole file is hung up on: a friend who lets one of us in at a time may take
+        # a moment to notice.
+        if look is not None and look.status == 206:
+            yield self._if_range_finding(release, look.validator.etag)
+
+    def _range_finding(self, release: Release, look: _Look) -> Finding:
+        if look.status == 200:
+            return fail(
+                f"{self._who}: ignores Range, so a broken transfer starts over",
+                "a proxy before it may strip Range; else ask your friend to update jack",
+            )
+        if look.span != ranges.ContentRange(1, 1, release.size):
+            return fail(
+                f"{self._who}: answers Range with other bytes than it was asked for",
+                "ask your friend to update jack, or to look at the proxy before it",
+            )
+        return ok(f"{self._who}: broken transfers go on where they were (Range)")
+
+    def _if_range_finding(self, release: Release, etag: str | None) -> Finding:
+        if etag is None or not ranges.is_strong(etag):
+            return ok(f"{self._who}: sends no strong ETag; jack compares size and date itself")
+        same = self._look(release, {"If-Range": etag})
+        other = self._look(release, {"If-Range": _OTHER_ETAG})
+        if same.status != 206:
+            return warn(
+                f"{self._who}: refuses to go on with the very version it offers (If-Range)",
+                "transfers work, but may start over; ask your friend to update jack",
+            )
+        if other.status != 200:
+            return ok(f"{self._who}: ignores If-Range; jack compares the ETag itself")
+        return ok(f"{self._who}: a replaced file is noticed (If-Range)")
+
+    def _look(self, release: Release, headers: Mapping[str, str]) -> _Look:
+        """Ask for the second byte; the body is not read, for it may be the whole file."""
+        asked = {**_PLAIN, "Range": "bytes=1-1", **headers}
+        response = self._client.open_file(release.id, asked, Wire())
+        with contextlib.closing(response):
+            raw, now = response.raw.headers, self._clock.now()
+            told = ranges.Headers({name.lower(): raw.getlist(name) for name in raw})
+            if response.status_code not in {200, 206}:
+                raise self._refused(response.status_code, response.headers)
+            return _Look(
+                response.status_code, ranges.content_range(told), ranges.validator_of(told, now)
+            )
+
+    def _refused(self, status: int, headers: Mapping[str, str]) -> JackError:
+        return error_for_status(
+            self._client.peer.name, "the file", status, headers, self._clock.now()
+        )
+
+    def _speed_finding(self, release: Release) -> Finding:
+        asked = {**_PLAIN, "Range": f"bytes=0-{SPEED_BYTES - 1}"}
+        wire = Wire()
+        start = self._clock.monotonic()
+        response = self._client.open_file(release.id, asked, wire)
+        with contextlib.closing(response):
+            if response.status_code not in {200, 206}:
+                raise self._refused(response.status_code, response.headers)
+            got = 0
+            with (
+                translated(self._client.peer.name, wire),
+                wire.deadline(2 * SPEED_SECONDS, f"{self._client.peer.name}: {SPEED_BYTES} bytes"),
+            ):
+                while got < SPEED_BYTES and self._clock.monotonic() - start < SPEED_SECONDS:
+                    block = response.raw.read1(_BLOCK, decode_content=False)
+                    if not block:
+                        break
+                    got += len(block)
+        seconds = max(self._clock.monotonic() - start, 0.001)
+        wire.check()
+        if got == 0:
+            return fail(
+                f"{self._who}: sent no byte of {shown(release.filename, 80)}",
+                "ask your friend to look at jack's log",
+            )
+        speed = human(int(got / seconds))
+        return ok(f"{self._who}: {human(got)} in {seconds:.1f} s, {speed}/s")
+
+
+_PLAIN = {"Accept": "*/*", "Accept-Encoding": "identity"}

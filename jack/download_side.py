@@ -1,0 +1,242 @@
+"""Everything between the blackhole folder and Radarr or Sonarr, put together.
+
+Start: stale rows back to work, then the observer, then the first scan. Stop: the way in first, then
+the work, then the bookkeeping.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable
+
+from jack.arr.client import ArrClient
+from jack.arr.imports import Importer
+from jack.blackhole.intake import Inbox, Intake
+from jack.blackhole.watcher import Watcher
+from jack.config import Config, DownloadsConfig
+from jack.downloads.agenda import Agenda
+from jack.downloads.claims import Claims
+from jack.downloads.entry import Entry
+from jack.downloads.friends import Friends
+from jack.downloads.gate import PeerGate
+from jack.downloads.grabs import Grabs
+from jack.downloads.handover import HandoverDesk, ImportJournal
+from jack.downloads.job import Job
+from jack.downloads.lanes import Lanes
+from jack.downloads.retry import RetryPolicy
+from jack.downloads.service import DownloadService, Parts
+from jack.downloads.settling import Settling
+from jack.errors import StateError, StorageError
+from jack.peers.client import PeerClient
+from jack.store.database import Database
+from jack.store.downloads import Downloads
+from jack.store.failures import Failures
+from jack.store.handovers import Handovers
+from jack.support.clock import Clock
+from jack.support.logs import Redactor
+from jack.transfer.engine import Engine, TransferSettings
+from jack.transfer.space import SpaceLedger
+from jack.wiring import arr_server, peer
+
+log = logging.getLogger(__name__)
+
+WISH_LOOK_SECONDS = 0.5
+
+
+class DownloadSide:
+    """Everything between the blackhole folder and Radarr or Sonarr."""
+
+    def __init__(
+        self, config: Config, settings: DownloadsConfig, database: Database, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._agenda = Agenda(clock)
+        self._downloads = Downloads(database, clock, Redactor(config.secrets()).clean)
+        self._policy = RetryPolicy(
+            settings.retry_base_delay_seconds,
+            settings.retry_max_delay_seconds,
+            settings.max_download_attempts,
+        )
+        self._jitter = random.Random().random  # noqa: S311  (spreads retries, guards nothing)
+        self._friends, self._lanes = self._build_friends(config)
+        self._claims = Claims()
+        self._settling = Settling(
+            self._downloads,
+            settings.watch_path,
+            settings.completed_path if settings.unlink_imported_files else None,
+        )
+        self._importer, self._handover = self._build_handover(config)
+        self._service = self._build_service()
+        self._entry = Entry(
+            self._downloads,
+            self._claims,
+            self._friends,
+            self._service,
+            self._settling,
+            self._handover,
+            self._policy,
+            clock,
+            settings.completed_path,
+        )
+        self._inbox = Inbox()
+        self._grabs = self._build_grabs()
+        self._watcher = Watcher(settings.watch_path, self._inbox, settings.watch_mode.value)
+        self._intake = Intake(
+            settings.watch_path,
+            self._inbox,
+            self._grabs.accept,
+            clock,
+            settings.rescan_interval_seconds,
+            self._watcher.check,
+        )
+        self.threads: list[threading.Thread] = []
+
+    def _build_friends(self, config: Config) -> tuple[Friends, Lanes]:
+        gate = PeerGate(self._clock)
+        connections = self._settings.max_concurrent_downloads + 2
+        clients = {
+            friend.id: PeerClient(peer(friend), connections, self._clock.now)
+            for friend in config.peers
+        }
+        lanes = Lanes(
+            len(clients),
+            gate.closed_seconds,
+            lambda seconds, peer_id, go: self._agenda.after(seconds, ("lane", peer_id), go),
+        )
+        return Friends(clients, gate, self._policy, self._jitter), lanes
+
+    def _build_handover(self, config: Config) -> tuple[Importer, HandoverDesk]:
+        handovers = Handovers(self._database, self._clock)
+        failures = Failures(self._database, self._clock)
+        journal = ImportJournal(
+            self._database, self._downloads, handovers, failures, self._settling.imported
+        )
+        importer = Importer(
+            [ArrClient(arr_server(server)) for server in config.servers if server.destination],
+            journal,
+            self._clock,
+            thread_context=self._database.connection,
+        )
+        desk = HandoverDesk(importer, self._downloads, handovers, failures, self._clock)
+        return importer, desk
+
+    def _build_service(self) -> DownloadService:
+        space = SpaceLedger(self._settings.min_free_bytes)
+        engine = Engine(_transfer_settings(self._settings), self._clock, space)
+        job = Job(
+            self._database, self._downloads, engine, self._friends, self._policy, self._jitter
+        )
+        parts = Parts(
+            database=self._database,
+            downloads=self._downloads,
+            claims=self._claims,
+            friends=self._friends,
+            agenda=self._agenda,
+            lanes=self._lanes,
+            job=job,
+            settling=self._settling,
+            handover=self._handover,
+            policy=self._policy,
+            clock=self._clock,
+            slots=self._settings.max_concurrent_downloads,
+            has_space=space.can_hold,
+            forget_stub=lambda name: self._intake.forget(name),
+        )
+        return DownloadService(parts)
+
+    def _build_grabs(self) -> Grabs:
+        return Grabs(
+            database=self._database,
+            friends=self._friends,
+            claims=self._claims,
+            lanes=self._lanes,
+            agenda=self._agenda,
+            policy=self._policy,
+            jitter=self._jitter,
+            max_file_bytes=self._settings.max_file_bytes,
+            revive=self._entry.revive,
+            register=self._entry.register,
+            forget=lambda name: self._intake.forget(name),
+        )
+
+    def start(self, stop: threading.Event) -> None:
+        """Stale rows first, then the observer, then the first scan. Raises StateError for bad
+        folders.
+        """
+        for folder in (self._settings.watch_path, self._settings.completed_path):
+            _make_folder(folder)
+        count = self._entry.redrive()
+        self._importer.start()
+        self._grant_wishes()
+        self._spawn("agenda", lambda: self._agenda.run(stop))
+        self._watcher.start()
+        self._spawn("intake", lambda: self._intake.run(stop))
+        log.info(
+            "jack is up: %d downloads go on, %d friends, watching %s by %s",
+            count,
+            len(self._friends),
+            self._settings.watch_path,
+            self._watcher.describes,
+        )
+
+    def stop(self, seconds: float) -> bool:
+        """The way in first, then the work, then the bookkeeping. False when something still
+        hangs.
+        """
+        self._watcher.stop()
+        self._inbox.wake()
+        self._grabs.stop()
+        self._service.stop()
+        self._lanes.close()
+        self._agenda.wake()
+        ended = self._service.join(seconds)
+        ended = self._lanes.join(1.0) and ended
+        ended = self._importer.stop(1.0) and ended
+        for thread in self.threads:
+            thread.join(1.0)
+        self._settling.flush()
+        self._friends.close()
+        return ended and not any(thread.is_alive() for thread in self.threads)
+
+    def _spawn(self, name: str, work: Callable[[], None]) -> None:
+        def live() -> None:
+            with self._database.connection():
+                work()
+
+        thread = threading.Thread(target=live, name=name)
+        thread.start()
+        self.threads.append(thread)
+
+    def _grant_wishes(self) -> None:
+        try:
+            self._service.grant_wishes()
+            self._settling.flush()
+        except StorageError as error:
+            log.error("%s; looked at again soon", error)
+        finally:
+            self._agenda.after(WISH_LOOK_SECONDS, "wishes", self._grant_wishes)
+
+
+def _make_folder(folder: os.PathLike[str]) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"cannot create {os.fspath(folder)}: {error.strerror}; jack runs as uid {os.getuid()},"
+            " create the folder for it or choose another one"
+        ) from error
+
+
+def _transfer_settings(settings: DownloadsConfig) -> TransferSettings:
+    return TransferSettings(
+        idle_timeout_seconds=settings.idle_timeout_seconds,
+        checkpoint_bytes=settings.checkpoint_bytes,
+        checkpoint_interval_seconds=settings.checkpoint_interval_seconds,
+        max_file_bytes=settings.max_file_bytes,
+        file_mode=settings.file_mode,
+    )

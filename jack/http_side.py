@@ -1,0 +1,83 @@
+"""What friends, scripts and Radarr or Sonarr reach over HTTP, put together."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+
+from jack.config import Config
+from jack.downloads.explain import record
+from jack.library.sharing import Sharing
+from jack.peers.client import PeerClient
+from jack.peers.search import ASKS_PER_PEER, PeerSearch
+from jack.store.database import Database
+from jack.store.downloads import Downloads
+from jack.support.clock import Clock
+from jack.web.app import create_app
+from jack.web.auth import Friend, KeyGuard
+from jack.web.links import DownloadLinks
+from jack.web.pace import UploadPace
+from jack.web.peer_api import peer_blueprint
+from jack.web.server import Server
+from jack.web.status import status_blueprint
+from jack.web.torznab import torznab_blueprint
+from jack.web.uploads import UploadGate
+from jack.wiring import arr_server, peer
+
+log = logging.getLogger(__name__)
+
+ANY_ADDRESS = ""
+
+
+def start_http_side(
+    config: Config, database: Database, downloads: Downloads, clock: Clock, stack: ExitStack
+) -> None:
+    """Serve friends and status on the port of internalUrl; `stack` ends what is started here.
+
+    Raises UserError when the port cannot be had.
+    """
+
+    def rows() -> list[dict[str, object]]:
+        with database.connection():
+            return [record(download, clock.now()) for download in downloads.all()]
+
+    def row(download_id: int) -> dict[str, object] | None:
+        with database.connection():
+            download = downloads.get(download_id)
+        return None if download is None else record(download, clock.now())
+
+    if config.jack.api_key is None:
+        return
+    friends = [
+        Friend(friend.name, friend.api_key.reveal(), friend.max_downloads)
+        for friend in config.friends
+        if friend.enabled
+    ]
+    guard = KeyGuard(config.jack.api_key.reveal(), clock, friends)
+    sources = [arr_server(server) for server in config.servers if server.source]
+    sharing = Sharing([entry.folder for entry in config.library], sources, database, clock)
+    stack.callback(sharing.stop, 2.0)
+    uploads = UploadGate(config.share.max_uploads)
+    peers = peer_blueprint(sharing.catalog, guard, uploads, config.jack.state_path)
+    search = _friends_search(config, clock, stack)
+    base = config.jack.internal_url or f"http://127.0.0.1:{config.jack.port}"
+    links = DownloadLinks(base, config.jack.api_key.reveal())
+    rate = config.share.upload_bytes_per_second
+    status = status_blueprint(guard, rows, row)
+    app = create_app([peers, status, torznab_blueprint(search, guard, links, clock)])
+    pace = UploadPace(rate) if rate else None
+    server = Server(app, ANY_ADDRESS, config.jack.port, pace=pace)
+    stack.callback(server.stop, 2.0)
+    stack.callback(search.stop, 1.0)
+    server.start()
+    sharing.start()
+    log.info("friends reach jack on port %d", server.port)
+
+
+def _friends_search(config: Config, clock: Clock, stack: ExitStack) -> PeerSearch:
+    clients = {
+        friend.id: PeerClient(peer(friend), ASKS_PER_PEER, clock.now) for friend in config.peers
+    }
+    for client in clients.values():
+        stack.callback(client.close)
+    return PeerSearch(clients, clock)

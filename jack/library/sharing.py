@@ -1,0 +1,51 @@
+"""The sharing side put together: folders and servers, one catalog, and a thread per server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from jack.arr.api import ArrServer
+from jack.arr.library import arr_library
+from jack.library.catalog import Catalog
+from jack.library.folder import FolderSource
+from jack.library.sync import ServerSync
+from jack.peers.protocol import connector_id
+from jack.store.database import Database
+from jack.store.releases import Releases
+from jack.support.clock import Clock
+
+
+class Sharing:
+    """`catalog` answers at once, with what is known from the last run; `start` keeps it fresh."""
+
+    def __init__(
+        self,
+        folders: Iterable[Path],
+        servers: Iterable[ArrServer],
+        database: Database,
+        clock: Clock,
+    ) -> None:
+        releases = Releases(database)
+        # One source per address: two entries of one server would remove each other's rows.
+        by_id = {connector_id(server.url): server for server in servers}
+        self._syncs = [
+            ServerSync(arr_library(server, source), releases, clock, self._roots)
+            for source, server in by_id.items()
+        ]
+        sources = [FolderSource(folder) for folder in folders]
+        self.catalog = Catalog(releases, clock, sources, self._syncs)
+
+    def start(self) -> None:
+        """Follow every server, each in its own thread: one that is down delays no other."""
+        for sync in self._syncs:
+            sync.start()
+
+    def stop(self, seconds: float) -> bool:
+        """End all threads within `seconds` together; False when one still hangs."""
+        end = time.monotonic() + seconds
+        return all([sync.stop(max(0.0, end - time.monotonic())) for sync in self._syncs])
+
+    def _roots(self) -> list[str]:
+        return self.catalog.roots()

@@ -1,0 +1,164 @@
+"""What is searched for: how it is put to a peer, and whether a release is what was asked for. Pure.
+
+Peers know ids, season and episode only, and take one id per question (the first of tmdb, imdb and
+tvdb counts). Everything else, and their honesty, is decided here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from jack.model import MOVIES, TV, Release
+
+FIRST_YEAR = 1900
+"""A season from here on is the year of a daily show."""
+
+_WORD = re.compile(r"[^\W_]+")
+_APOSTROPHES = re.compile(r"['\u2018\u2019\u02bc`\u00b4]")
+_TITLE_DATE = re.compile(r"(?<![0-9])([0-9]{4})[ ._-]([0-9]{2})[ ._-]([0-9]{2})(?![0-9])")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request to a peer; without an id it asks for everything the peer shares."""
+
+    imdb_id: str | None = None
+    tmdb_id: int | None = None
+    tvdb_id: int | None = None
+    season: int | None = None
+    episode: int | None = None
+
+    def parameters(self) -> dict[str, str]:
+        """The query of `GET /peer/search`, only what is set."""
+        named = {
+            "imdbId": self.imdb_id,
+            "tmdbId": self.tmdb_id,
+            "tvdbId": self.tvdb_id,
+            "season": self.season,
+            "episode": self.episode,
+        }
+        return {name: str(value) for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class SearchQuery:
+    """Several ids mean one film or series under several names: any match counts.
+
+    `imdb_id` has its `tt`. `season` is a year for a daily show, `aired` the day of one episode of
+    it. `text` is words that must all stand in the title.
+    """
+
+    categories: frozenset[int] = frozenset({MOVIES, TV})
+    imdb_id: str | None = None
+    tmdb_id: int | None = None
+    tvdb_id: int | None = None
+    season: int | None = None
+    episode: int | None = None
+    aired: date | None = None
+    text: str = ""
+
+    @property
+    def has_id(self) -> bool:
+        return any(value is not None for value in (self.imdb_id, self.tmdb_id, self.tvdb_id))
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is asked for in particular: what a Test and RSS do."""
+        return not (self.has_id or self.text or self.season is not None or self.episode is not None)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A release, and the friend who has it."""
+
+    peer_id: str
+    peer_name: str
+    release: Release
+
+
+def questions(query: SearchQuery) -> tuple[Question, ...]:
+    """What to ask a peer: one question per id, so that none hides what another one finds.
+
+    A year is no season for most daily shows, so it is not asked for but looked for in the titles.
+    """
+    is_dated = query.season is not None and query.season >= FIRST_YEAR
+    season, episode = (None, None) if is_dated else (query.season, query.episode)
+    asked = []
+    if query.tvdb_id is not None:
+        asked.append(Question(tvdb_id=query.tvdb_id, season=season, episode=episode))
+    if query.tmdb_id is not None:
+        asked.append(Question(tmdb_id=query.tmdb_id, season=season, episode=episode))
+    if query.imdb_id is not None:
+        asked.append(Question(imdb_id=query.imdb_id, season=season, episode=episode))
+    return tuple(asked) or (Question(),)
+
+
+def matcher(query: SearchQuery) -> Callable[[Release], bool]:
+    """Whether a release is what `query` asks for, whatever the peer made of the question."""
+    wanted_words = words(query.text)
+
+    def matches(release: Release) -> bool:
+        return (
+            release.category in query.categories
+            and (not query.has_id or _shares_id(query, release))
+            and _is_episode(query, release)
+            and (not wanted_words or wanted_words <= words(release.title))
+        )
+
+    return matches
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a title for comparison: no case, accents or apostrophes, `&` as `and`, numbers
+    without leading zeros.
+    """
+    plain = _APOSTROPHES.sub("", text).replace("&", " and ").casefold()
+    if not plain.isascii():
+        decomposed = unicodedata.normalize("NFKD", plain)
+        plain = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+    return frozenset(_without_zeros(word) for word in _WORD.findall(plain))
+
+
+def _without_zeros(word: str) -> str:
+    return (word.lstrip("0") or "0") if word.isdecimal() else word
+
+
+def _shares_id(query: SearchQuery, release: Release) -> bool:
+    pairs = (
+        (query.tmdb_id, release.tmdb_id),
+        (query.tvdb_id, release.tvdb_id),
+        (_imdb_number(query.imdb_id), _imdb_number(release.imdb_id)),
+    )
+    return any(wanted is not None and wanted == found for wanted, found in pairs)
+
+
+def _imdb_number(imdb_id: str | None) -> int | None:
+    digits = imdb_id.lower().removeprefix("tt") if imdb_id else ""
+    return int(digits) if digits.isascii() and digits.isdecimal() else None
+
+
+def _is_episode(query: SearchQuery, release: Release) -> bool:
+    if query.aired is not None:
+        return query.aired in _dates(release.title)
+    if query.episode is not None and release.episode != query.episode:
+        return False
+    if query.season is None or release.season == query.season:
+        return True
+    return query.season >= FIRST_YEAR and query.season in {
+        day.year for day in _dates(release.title)
+    }
+
+
+def _dates(title: str) -> list[date]:
+    """The days a title names. Releases carry no air date, so only titles that say one count."""
+    days = []
+    for year, month, day in _TITLE_DATE.findall(title):
+        try:
+            days.append(date(int(year), int(month), int(day)))
+        except ValueError:
+            continue
+    return days

@@ -1,0 +1,250 @@
+"""Ask all friends at once, with one deadline for the whole answer.
+
+Every request has a thread of its own that ends with it, at most ASKS_PER_PEER per peer: a friend
+who hangs holds up nobody else's answer, and nothing waits in a queue behind it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from jack.errors import Interrupted, JackError, PeerRefused, PeerUnreachable, TransientError
+from jack.model import Release
+from jack.peers.client import PeerClient
+from jack.peers.cooldown import Cooldown
+from jack.peers.query import Offer, Question, SearchQuery, matcher, questions
+from jack.support.clock import Clock
+from jack.support.http import Wire
+
+log = logging.getLogger(__name__)
+
+DEADLINE_SECONDS = 8.0
+"""Far below the 100 s after which Radarr and Sonarr give up and put the indexer into back-off."""
+CATALOG_SECONDS = 60.0
+"""How long a friend's whole list may serve text searches and further pages without a request."""
+ASKS_PER_PEER = 8
+"""Requests under way at one peer; beyond that a search goes without it."""
+
+
+class _Round:
+    """Counts the asks of one search that are still out."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._out = 0
+
+    def one_more(self) -> None:
+        with self._changed:
+            self._out += 1
+
+    def one_less(self) -> None:
+        with self._changed:
+            self._out -= 1
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._out == 0, seconds)
+
+
+@dataclass(eq=False)
+class _Ask:
+    """What one peer is being asked, question after question, and what it has said so far."""
+
+    client: PeerClient
+    questions: tuple[Question, ...]
+    wire: Wire = field(default_factory=Wire)
+    answers: list[list[Release]] = field(default_factory=list)
+    is_settled: bool = False
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether it asks for everything the peer shares, which may be slow where ids are fast."""
+        return not self.questions[0].parameters()
+
+    @property
+    def key(self) -> str:
+        return self.client.peer.id
+
+    @property
+    def catalog_key(self) -> str:
+        return f"{self.client.peer.id} catalog"
+
+
+class PeerSearch:
+    """Searches among `clients` (by peer id); their owner closes them, after `stop`. Thread-safe."""
+
+    def __init__(
+        self,
+        clients: Mapping[str, PeerClient],
+        clock: Clock,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        cooldown: Cooldown | None = None,
+        catalog_seconds: float = CATALOG_SECONDS,
+    ) -> None:
+        self._clients = tuple(clients.values())
+        self._clock = clock
+        self._deadline_seconds = deadline_seconds
+        self._cooldown = cooldown or Cooldown(clock)
+        self._catalog_seconds = catalog_seconds
+        self._lock = threading.Lock()
+        self._running: dict[_Ask, threading.Thread] = {}
+        self._catalogs: dict[str, tuple[float, list[Release]]] = {}
+        self._is_stopped = False
+
+    def find(self, query: SearchQuery, *, fresh: bool = True) -> list[Offer]:
+        """What all friends offer for `query`: each offer once per friend, in the order of friends.
+
+        Returns within the deadline, with what there is by then: friends that are slow, down or
+        talk nonsense cost their own results only. With `fresh` False lists of friends fetched a
+        moment ago serve again, so that the pages of one listing fit together.
+        """
+        if not query.categories:
+            return []
+        asked = questions(query)
+        known = self._young_catalogs()
+        if query.has_id or fresh:
+            known = {}
+        round_ = _Round()
+        asks = [_Ask(client, asked) for client in self._clients if client.peer.id not in known]
+        begun = [ask for ask in asks if self._begin(ask, round_)]
+        round_.wait(self._deadline_seconds)
+        self._end(begun)
+        answers = dict(known)
+        answers.update((ask.key, _merged(ask.answers)) for ask in begun)
+        wanted = matcher(query)
+        return [
+            Offer(client.peer.id, client.peer.name, release)
+            for client in self._clients
+            for release in _each_once(filter(wanted, answers.get(client.peer.id, ())))
+        ]
+
+    def stop(self, timeout_seconds: float) -> bool:
+        """End all searches under way and wait for their threads.
+
+        Returns False when some have not ended in time: one that is still connecting takes up to
+        ten seconds.
+        """
+        end = time.monotonic() + timeout_seconds
+        with self._lock:
+            self._is_stopped = True
+            running = dict(self._running)
+        for ask in running:
+            ask.wire.abort(Interrupted("jack is stopping"))
+        for thread in running.values():
+            thread.join(max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in running.values())
+
+    def _begin(self, ask: _Ask, round_: _Round) -> bool:
+        keys = [ask.key, ask.catalog_key] if ask.is_for_all else [ask.key]
+        if any(self._cooldown.seconds_left(key) > 0 for key in keys):
+            return False
+        # A daemon: one that hangs in a connect must not hold up the end of the process.
+        thread = threading.Thread(
+            target=self._run, args=(ask, round_), name=f"search {ask.client.peer.name}", daemon=True
+        )
+        with self._lock:
+            under_way = sum(other.client is ask.client for other in self._running)
+            if self._is_stopped or under_way >= ASKS_PER_PEER:
+                return False
+            self._running[ask] = thread
+            round_.one_more()
+            thread.start()
+        return True
+
+    def _run(self, ask: _Ask, round_: _Round) -> None:
+        error: JackError | None = None
+        try:
+            for question in ask.questions:
+                releases = ask.client.search(question, ask.wire)
+                ask.answers.append([_slim(release) for release in releases])
+        except JackError as problem:
+            error = problem
+        except Exception:  # a bug met in one friend's answer must not cost the others theirs
+            log.exception("a search at %s ended in a bug", ask.client.peer.name)
+            error = JackError(f"the answer of {ask.client.peer.name} could not be read")
+        finally:
+            self._settle(ask, error)
+            with self._lock:
+                del self._running[ask]
+            round_.one_less()
+
+    def _end(self, asks: Iterable[_Ask]) -> None:
+        """The deadline: who has not answered is not waited for any longer."""
+        for ask in asks:
+            late = TransientError(
+                f"{ask.client.peer.name} did not answer a search within"
+                f" {self._deadline_seconds:g} s"
+            )
+            if self._settle(ask, late):
+                ask.wire.abort(late)
+
+    def _settle(self, ask: _Ask, error: JackError | None) -> bool:
+        """Draw the conclusions of an ask once; False when that has been done."""
+        with self._lock:
+            if ask.is_settled:
+                return False
+            ask.is_settled = True
+            if self._is_stopped:
+                return True  # whatever went wrong now was our doing
+            if ask.is_for_all and error is None:
+                self._catalogs[ask.key] = (self._clock.monotonic(), ask.answers[0])
+        if error is None or ask.answers:
+            self._note_answer(ask)
+        else:
+            self._note_error(ask, error)
+        return True
+
+    def _note_answer(self, ask: _Ask) -> None:
+        was_away = self._cooldown.answered(ask.key)
+        if ask.is_for_all:
+            was_away = self._cooldown.answered(ask.catalog_key) or was_away
+        if was_away:
+            log.info("%s is back; searches ask it again", ask.client.peer.name)
+
+    def _note_error(self, ask: _Ask, error: JackError) -> None:
+        """A friend who is away is left alone altogether; one whose whole list is too slow or too
+        long is still asked by id.
+        """
+        is_about_list = ask.is_for_all and not isinstance(error, (PeerUnreachable, PeerRefused))
+        key = ask.catalog_key if is_about_list else ask.key
+        asked_for = error.retry_after_seconds if isinstance(error, TransientError) else None
+        if self._cooldown.failed(key, asked_for or 0.0):
+            log.warning(
+                "%s; %s until it answers again, next look in %.0f s",
+                error,
+                "only searches by id ask it" if is_about_list else "searches go without it",
+                self._cooldown.seconds_left(key),
+            )
+
+    def _young_catalogs(self) -> dict[str, list[Release]]:
+        oldest = self._clock.monotonic() - self._catalog_seconds
+        with self._lock:
+            young = {key: kept for key, kept in self._catalogs.items() if kept[0] > oldest}
+            self._catalogs = young
+            return {key: releases for key, (_, releases) in young.items()}
+
+
+def _slim(release: Release) -> Release:
+    """Without what no search looks at; `mediaInfo` of a whole list weighs more than the rest."""
+    kept = {key: value for key, value in release.extra.items() if key == "quality"}
+    return replace(release, extra=kept)
+
+
+def _merged(answers: Iterable[list[Release]]) -> list[Release]:
+    # A copy first: a thread past the deadline may still append.
+    return [release for answer in list(answers) for release in answer]
+
+
+def _each_once(releases: Iterable[Release]) -> Iterable[Release]:
+    """Without repetitions, by id or by content: an episode file may be shared once per episode."""
+    seen: set[object] = set()
+    for release in releases:
+        content = (release.title, release.filename, release.size)
+        if release.id not in seen and content not in seen:
+            seen.update((release.id, content))
+            yield release

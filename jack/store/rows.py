@@ -1,0 +1,98 @@
+"""The downloads table as values: rows in and out, and the guarded update under every transition."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jack.model import Download, DownloadStatus, Validator, WaitReason
+from jack.store.database import Database, translated
+from jack.store.models import name_of, time_of, time_value
+from jack.support.clock import Clock
+
+_COLUMNS = (
+    *(field.name for field in dataclasses.fields(Download) if field.name != "validator"),
+    "etag",
+    "last_modified",
+)
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM downloads"  # noqa: S608  (names of our own fields)
+
+
+class Sql:
+    """A piece of SQL where a plain value would stand."""
+
+    def __init__(self, text: str, *values: Any) -> None:
+        self.text = text
+        self.values = values
+
+
+class DownloadRows:
+    """What a repository of downloads is made of. Raises StorageError like all of the room."""
+
+    def __init__(self, database: Database, clock: Clock, clean: Callable[[str], str] = str) -> None:
+        """`clean` takes secrets out of sentences: a peer may send our own key back to us."""
+        self._database = database
+        self._clock = clock
+        self._clean = clean
+
+    def _update(self, download_id: int, sources: Iterable[DownloadStatus], **changes: Any) -> bool:
+        """The guarded transition: nothing happens unless the row is in one of `sources`."""
+        allowed = [status.value for status in sources]
+        where = f"id = ? AND status IN ({', '.join('?' * len(allowed))})"
+        values = (download_id, *allowed)
+        return bool(self._change(where, values, updated_at=self._clock.now(), **changes))
+
+    def _change(self, where: str, where_values: Sequence[Any], **changes: Any) -> int:
+        """One UPDATE in a transaction of its own; returns how many rows it met.
+
+        Written out instead of built by peewee: building takes longer than SQLite needs to run it,
+        and some ten of these belong to every download.
+        """
+        if isinstance(changes.get("error"), str):
+            changes["error"] = self._clean(changes["error"])
+        assignments, values = [], list[Any]()
+        for column, value in changes.items():
+            sql = value if isinstance(value, Sql) else Sql("?", value)
+            assignments.append(f"{column} = {sql.text}")
+            values += [_plain(each) for each in sql.values]
+        statement = f"UPDATE downloads SET {', '.join(assignments)} WHERE {where}"  # noqa: S608
+        with self._database.transaction():
+            return int(self._execute(statement, *values, *where_values).rowcount)
+
+    def _execute(self, statement: str, *values: Any) -> Any:
+        with translated():
+            execute: Any = self._database.raw.execute_sql
+            return execute(statement, values)
+
+    def _first(self, where: str, *values: Any) -> Download | None:
+        row = self._execute(f"{_SELECT} WHERE {where} LIMIT 1", *values).fetchone()
+        return None if row is None else _download(row)
+
+    def _list(self, where: str, *values: Any) -> list[Download]:
+        with translated():
+            return [_download(row) for row in self._execute(f"{_SELECT} WHERE {where}", *values)]
+
+
+def _plain(value: Any) -> Any:
+    return time_value(value) if isinstance(value, datetime) else value
+
+
+def _download(row: Sequence[Any]) -> Download:
+    """The other direction of `create`: columns in the order of `_COLUMNS`."""
+    values = dict(zip(_COLUMNS, row, strict=True))
+    etag, last_modified = values.pop("etag"), values.pop("last_modified")
+    reason, inode = values["wait_reason"], values["finished_inode"]
+    for name in ("next_attempt_at", "started_at", "updated_at", "completed_at"):
+        values[name] = time_of(values[name])
+    values["torrent_filename"] = name_of(values["torrent_filename"])
+    values["dest_path"] = Path(name_of(values["dest_path"]))
+    values["status"] = DownloadStatus(values["status"])
+    values["wait_reason"] = WaitReason(reason) if reason else None
+    # Text in the table: inodes of some file systems need all 64 bits, SQLite's integers are signed.
+    values["finished_inode"] = None if inode is None else int(inode)
+    for name in ("stub_present", "expected_bytes_mismatch"):
+        values[name] = bool(values[name])
+    return Download(validator=Validator(etag, last_modified), **values)

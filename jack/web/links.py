@@ -1,0 +1,92 @@
+"""Download links that need nobody: all a stub is made of stands in the link, signed.
+
+Radarr and Sonarr report a grab as successful even when the stub could not be fetched, so fetching
+it must not depend on the friend being there at that moment.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from jack.blackhole.stub import MAX_STUB_BYTES, PIECE_BYTES, build_stub
+from jack.model import Stub
+from jack.peers.protocol import MAX_ID_CHARACTERS
+from jack.web.titles import MAX_FILE_NAME_BYTES, STUB_SUFFIX
+
+DOWNLOAD_PATH = "/torznab/download/"
+MAX_STUB_SIZE = (
+    (MAX_STUB_BYTES - 4 * MAX_ID_CHARACTERS - MAX_FILE_NAME_BYTES - 1024) // 20 * PIECE_BYTES
+)
+"""The largest file, in bytes, whose stub stays within MAX_STUB_BYTES whatever its id and title."""
+
+_PURPOSE = b"jack torznab download link, version 1"
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a link says. `size` is bytes, 0 when the friend does not know it."""
+
+    peer_id: str
+    item_id: str
+    title: str
+    size: int
+
+    def stub(self) -> bytes:
+        """The stub: the same for the same ticket, so that its info hash is stable. A file of
+        unknown size is announced as one byte, for the loaders refuse an empty one.
+
+        Raises UserError when there can be no such stub.
+        """
+        return build_stub(Stub(self.peer_id, self.item_id), self.title, max(1, self.size))
+
+
+class DownloadLinks:
+    """Makes and reads the links of one jack; another key makes other signatures."""
+
+    def __init__(self, base_url: str, api_key: str) -> None:
+        self._base = base_url.rstrip("/") + DOWNLOAD_PATH
+        self._query = f"{STUB_SUFFIX}?apikey={quote(api_key, safe='')}"
+        # A key of its own, so that a signature never tells anything about the API key.
+        self._key = hmac.new(api_key.encode(), _PURPOSE, hashlib.sha256).digest()
+
+    def url(self, ticket: Ticket) -> str:
+        """The absolute URL that `read` understands; it carries the key, for *arr sends none."""
+        fields = [ticket.peer_id, ticket.item_id, ticket.title, ticket.size]
+        said = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+        return self.url_of_token(f"{_encoded(said)}.{_encoded(self._signature(said))}")
+
+    def url_of_token(self, token: str) -> str:
+        """The URL of any token, also of one that leads nowhere."""
+        return f"{self._base}{token}{self._query}"
+
+    def read(self, token: str) -> Ticket | None:
+        """What this jack once put into `token`; None for everything else."""
+        said, _, signature = token.partition(".")
+        try:
+            content, signed = _decoded(said), _decoded(signature)
+        except (ValueError, binascii.Error):
+            return None
+        if not hmac.compare_digest(signed, self._signature(content)):
+            return None
+        return Ticket(*json.loads(content))
+
+    def _signature(self, content: bytes) -> bytes:
+        return hmac.new(self._key, content, hashlib.sha256).digest()
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decoded(text: str) -> bytes:
+    """Raises ValueError for what `_encoded` does not write."""
+    data = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True)
+    if _encoded(data) != text:
+        raise ValueError("not the one canonical form")
+    return data

@@ -1,0 +1,538 @@
+"""Import: one file and one server, stepped by hand, against a fake that really imports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jack.arr.client import ArrClient, ArrServer
+from jack.arr.follow import MAX_ASKS, Import
+from jack.arr.handover import Handover, Mark, is_gone
+from jack.arr.manual import ImportApi
+from jack.errors import PeerUnreachable, PermanentError, StorageError, TransientError
+from jack.model import MOVIES, TV
+from jack.support.http import Wire
+from tests.arr.conftest import START, MemoryJournal, SteppedClock
+from tests.support.fake_arr import FakeArr
+from tests.support.fake_arr_imports import ImportingArr
+
+HASH = "0123456789abcdef0123456789abcdef01234567"
+GUID = "aabbccdd:c:movie:1"
+SEEN = "/data/completed/film.mkv"
+HOUR = 3600.0
+Stage = Callable[..., "Stand"]
+
+
+class Stand:
+    """One file in `completed`, one fake *arr that sees it as /data, one errand about both."""
+
+    def __init__(self, arr: FakeArr, folder: Path, journal: MemoryJournal, clock: SteppedClock):
+        self.arr = arr
+        self.file = folder / "completed" / "film.mkv"
+        self.file.parent.mkdir()
+        self.file.write_bytes(b"film")
+        self.journal, self.clock = journal, clock
+        self.client = ArrClient(
+            ArrServer("Arr", arr.kind, arr.url, arr.api_key, {}, ((str(folder), "/data"),))
+        )
+        category = MOVIES if arr.kind == "radarr" else TV
+        self.handover = Handover(1, category, self.file, HASH, GUID, START)
+        self.errand = self.anew()
+
+    def anew(self, mark: Mark | None = None) -> Import:
+        """As after a restart, with what was on record."""
+        self.errand = Import(
+            replace(self.handover, mark=mark or Mark()),
+            ImportApi(self.client),
+            self.journal,
+            self.clock,
+            is_gone,
+        )
+        return self.errand
+
+    def step(self) -> float | None:
+        return self.errand.step(Wire())
+
+    def run(self, steps: int = 60) -> None:
+        """Step until it is done, the clock moving as asked for."""
+        for _ in range(steps):
+            pause = self.step()
+            if pause is None:
+                return
+            self.clock.seconds += pause
+        raise AssertionError(f"never done: {self.journal.words}, {self.journal.taken}")
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        return [command["body"] for command in self.arr.commands]
+
+
+@pytest.fixture
+def radarr(tmp_path: Path, clock: SteppedClock) -> Iterator[ImportingArr]:
+    with ImportingArr("radarr", {"/data": tmp_path}, clock.now) as fake:
+        yield fake
+
+
+@pytest.fixture
+def sonarr(tmp_path: Path, clock: SteppedClock) -> Iterator[ImportingArr]:
+    with ImportingArr("sonarr", {"/data": tmp_path}, clock.now) as fake:
+        yield fake
+
+
+@pytest.fixture
+def stage(tmp_path: Path, journal: MemoryJournal, clock: SteppedClock) -> Iterator[Stage]:
+    made: list[Stand] = []
+
+    def make(arr: FakeArr) -> Stand:
+        made.append(Stand(arr, tmp_path, journal, clock))
+        return made[-1]
+
+    yield make
+    for stand in made:
+        stand.client.close()
+
+
+# -- what it is for --------------------------------------------------------------------------------
+
+
+def test_a_grabbed_movie_is_imported_by_its_id_and_believed_when_history_shows_it(
+    stage: Stage, radarr: ImportingArr
+) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    stand = stage(radarr)
+    stand.run()
+    (body,) = stand.bodies
+    assert (body["name"], body["importMode"]) == ("ManualImport", "auto")
+    (file,) = body["files"]
+    assert (file["path"], file["movieId"]) == (SEEN, 7)
+    assert file["quality"]["quality"]["name"] == "WEBDL-1080p"
+    assert file["languages"] == [{"id": 1, "name": "English"}]
+    assert "downloadId" not in file
+    assert stand.journal.taken == [(1, "Arr", 1)]
+    assert [what for what, _, _ in stand.journal.words] == ["claimed", "asking", "imported"]
+
+
+def test_a_grab_of_two_episodes_is_imported_as_both(stage: Stage, sonarr: ImportingArr) -> None:
+    sonarr.grab(series_id=3, episode_id=30, info_hash=HASH, age_seconds=3 * HOUR)
+    sonarr.grab(series_id=3, episode_id=31, info_hash=HASH, age_seconds=1)
+    sonarr.grab(series_id=3, episode_id=32, info_hash=HASH)
+    sonarr.guesses["film.mkv"] = {"series": {"id": 3}, "episodes": [{"id": 32}, {"id": 31}]}
+    stand = stage(sonarr)
+    stand.run()
+    (file,) = stand.bodies[0]["files"]
+    assert (file["seriesId"], file["episodeIds"]) == (3, [31, 32])
+    assert stand.journal.said("imported") == [""]
+
+
+def test_the_guid_of_our_indexer_is_as_good_as_the_info_hash(
+    stage: Stage, radarr: ImportingArr
+) -> None:
+    radarr.grab(movie_id=7, guid=GUID)
+    stand = stage(radarr)
+    stand.run()
+    assert stand.bodies[0]["files"][0]["movieId"] == 7
+
+
+def test_the_newest_grab_of_the_stub_counts_and_others_do_not(
+    stage: Stage, radarr: ImportingArr
+) -> None:
+    radarr.grab(movie_id=5, info_hash=HASH, age_seconds=2 * HOUR)
+    radarr.grab(movie_id=7, info_hash=HASH, age_seconds=HOUR)
+    radarr.grab(movie_id=9, info_hash="f" * 40)
+    radarr.guesses["film.mkv"] = {"movie": {"id": 7}}
+    stand = stage(radarr)
+    stand.run()
+    assert stand.bodies[0]["files"][0]["movieId"] == 7
+
+
+def test_a_grab_on_a_later_page_of_the_history_is_found(stage: Stage, radarr: ImportingArr) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH, age_seconds=9000)
+    for number in range(150):
+        radarr.grab(movie_id=100 + number, info_hash="e" * 40, age_seconds=number)
+    radarr.guesses["film.mkv"] = {"movie": {"id": 7}}
+    stand = stage(radarr)
+    stand.run()
+    assert stand.bodies[0]["files"][0]["movieId"] == 7
+
+
+def test_a_grab_that_is_written_after_the_stub_is_waited_for(
+    stage: Stage, radarr: ImportingArr
+) -> None:
+    stand = stage(radarr)
+    pause = stand.step()
+    assert pause is not None
+    assert 0 < pause <= 5
+    assert radarr.commands == []
+    radarr.grab(movie_id=7, info_hash=HASH)
+    stand.run()
+    assert stand.bodies[0]["name"] == "ManualImport"
+
+
+def test_without_a_grab_the_path_is_scanned_after_some_seconds(
+    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+) -> None:
+    stand = stage(radarr)
+    began = clock.seconds
+    while not radarr.commands:
+        clock.seconds += stand.step() or 0.0
+    assert clock.seconds - began < 20
+    assert stand.bodies == [{"name": "DownloadedMoviesScan", "path": SEEN}]
+    stand.run()
+    assert stand.journal.said("imported") == [""]
+    assert stand.journal.said("claimed") == []
+
+
+def test_a_download_complete_for_long_is_not_held_up_by_a_missing_grab(
+    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+) -> None:
+    clock.seconds += HOUR
+    stand = stage(radarr)
+    stand.step()
+    assert len(radarr.commands) == 1
+
+
+def test_a_server_without_a_history_is_told_and_not_followed(
+    stage: Stage, tmp_path: Path, journal: MemoryJournal
+) -> None:
+    with FakeArr("radarr") as plain:
+        stand = stage(plain)
+        stand.run()
+        assert plain.scanned == [SEEN]
+    assert journal.taken == [(1, "Arr", 1)]
+    assert [what for what, _, _ in journal.words] == ["asking"]
+
+
+def test_what_another_server_has_claimed_is_not_asked_for(
+    stage: Stage, radarr: ImportingArr, journal: MemoryJournal
+) -> None:
+    journal.unwanted.add(1)
+    stand = stage(radarr)
+    stand.run()
+    assert radarr.commands == []
+
+
+# -- rejections ------------------------------------------------------------------------------------
+
+
+def test_a_rejection_is_told_in_the_servers_words_and_no_command_is_sent(
+    stage: Stage, radarr: ImportingArr
+) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    radarr.rejections["film.mkv"] = [
+        ("Not an upgrade for é\nfilm", "permanent"),
+        ("x" * 999, "permanent"),
+    ]
+    stand = stage(radarr)
+    stand.run()
+    assert radarr.commands == []
+    (sentence,) = stand.journal.said("rejected")
+    assert sentence.startswith("Arr rejects the import: 'Not an upgrade for ")
+    assert "\n" not in sentence
+    assert len(sentence) < 500
+    assert stand.file.exists()
+
+
+def test_what_passes_by_itself_is_tried_again(stage: Stage, radarr: ImportingArr) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    radarr.rejections["film.mkv"] = [("Locked file, try again later", "temporary")]
+    stand = stage(radarr)
+    with pytest.raises(PermanentError, match="Locked file"):
+        stand.step()
+    assert radarr.commands == []
+    radarr.rejections.clear()
+    stand.run()
+    assert stand.journal.said("imported") == [""]
+
+
+def test_a_name_that_means_nothing_there_is_no_obstacle_when_the_grab_says_what_it_is(
+    stage: Stage, radarr: ImportingArr
+) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    radarr.guesses["film.mkv"] = {}
+    radarr.rejections["film.mkv"] = [("Unknown Movie", "permanent")]
+    stand = stage(radarr)
+    stand.run()
+    assert stand.bodies[0]["files"][0]["movieId"] == 7
+    assert stand.journal.said("imported") == [""]
+
+
+def test_a_file_the_server_does_not_see_waits_and_the_sentence_names_its_path(
+    stage: Stage, radarr: ImportingArr, tmp_path: Path
+) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    radarr.sees = {"/data": tmp_path / "elsewhere"}
+    stand = stage(radarr)
+    with pytest.raises(PermanentError, match=r"does not see '/data/completed/film\.mkv'.*pathMap"):
+        stand.step()
+    radarr.sees = {"/data": tmp_path}
+    stand.run()
+    assert stand.journal.said("imported") == [""]
+
+
+def test_a_scan_that_imports_nothing_is_a_rejection_with_the_words_of_the_dry_run(
+    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+) -> None:
+    clock.seconds += HOUR
+    radarr.rejections["film.mkv"] = [("Sample", "permanent")]
+    stand = stage(radarr)
+    stand.run()
+    assert len(radarr.commands) == 1
+    assert stand.journal.taken == [(1, "Arr", 1)]
+    assert stand.journal.said("rejected") == ["Arr rejects the import: 'Sample'"]
+
+
+# -- following -------------------------------------------------------------------------------------
+
+
+def test_a_busy_server_is_followed_for_hours_without_a_second_command(
+    stage: Stage, tmp_path: Path, clock: SteppedClock
+) -> None:
+    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
+        radarr.grab(movie_id=7, info_hash=HASH)
+        stand = stage(radarr)
+        looks = 0
+        while clock.seconds < 1000 + 3 * HOUR:
+            pause = stand.step()
+            assert pause is not None
+            assert 0 < pause <= 60
+            clock.seconds += pause
+            looks += 1
+        assert looks < 400
+        assert len(radarr.commands) == 1
+        radarr.finish_commands()
+        stand.run()
+        assert stand.journal.said("imported") == [""]
+
+
+def test_a_manual_import_that_failed_inside_is_not_believed_and_asked_again_once_an_hour(
+    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    radarr.imports_nothing = True
+    stand = stage(radarr)
+    asked: list[float] = []
+    for _ in range(200):
+        before = len(radarr.commands)
+        pause = stand.step()
+        asked += [clock.seconds] * (len(radarr.commands) - before)
+        if pause is None:
+            break
+        clock.seconds += pause
+    assert len(asked) == MAX_ASKS
+    assert all(later - sooner >= HOUR for sooner, later in pairwise(asked))
+    (sentence,) = stand.journal.said("rejected")
+    assert "asked 3 times" in sentence
+    assert stand.journal.said("imported") == []
+
+
+def test_a_restarted_server_that_forgot_the_command_is_judged_by_its_history(
+    stage: Stage, tmp_path: Path, clock: SteppedClock
+) -> None:
+    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
+        radarr.grab(movie_id=7, info_hash=HASH)
+        stand = stage(radarr)
+        stand.step()
+        radarr.finish_commands()
+        radarr.restart()
+        stand.run()
+        assert stand.journal.said("imported") == [""]
+        assert radarr.commands == []
+
+
+def test_a_restarted_server_that_lost_the_command_is_asked_again_after_an_hour(
+    stage: Stage, tmp_path: Path, clock: SteppedClock
+) -> None:
+    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
+        radarr.grab(movie_id=7, info_hash=HASH)
+        stand = stage(radarr)
+        stand.step()
+        asked = clock.seconds
+        radarr.restart()
+        while not radarr.commands:
+            clock.seconds += stand.step() or 0.0
+        assert HOUR <= clock.seconds - asked < HOUR + 600
+        radarr.finish_commands()
+        stand.run()
+        assert stand.journal.said("imported") == [""]
+
+
+def test_the_servers_own_scanner_may_have_been_first(stage: Stage, radarr: ImportingArr) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    stand = stage(radarr)
+    radarr.import_by_its_own_scanner(SEEN)
+    stand.run()
+    assert radarr.commands == []
+    assert stand.journal.said("imported") == [""]
+
+
+def test_a_file_that_is_gone_is_looked_for_in_the_history_a_few_times(
+    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+) -> None:
+    stand = stage(radarr)
+    stand.file.unlink()
+    began = clock.seconds
+    stand.run()
+    assert 5 < clock.seconds - began < 120
+    assert radarr.commands == []
+    (sentence,) = stand.journal.said("lost")
+    assert "gone" in sentence
+    assert "Arr" in sentence
+
+
+def test_a_disk_that_is_not_mounted_is_not_a_file_that_is_gone(tmp_path: Path) -> None:
+    assert not is_gone(tmp_path / "unmounted" / "film.mkv")
+    assert is_gone(tmp_path / "film.mkv")
+
+
+def test_an_import_of_an_earlier_file_of_that_name_proves_nothing(
+    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    stand = stage(radarr)
+    clock.seconds -= HOUR
+    radarr.import_by_its_own_scanner(SEEN)
+    clock.seconds += HOUR
+    stand.file.write_bytes(b"another film")
+    stand.run()
+    assert len(radarr.commands) == 1
+
+
+def test_a_clock_of_the_server_that_is_minutes_behind_is_forgiven(
+    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+) -> None:
+    stand = stage(radarr)
+    clock.seconds -= 120
+    radarr.import_by_its_own_scanner(SEEN)
+    clock.seconds += 120
+    stand.run()
+    assert stand.journal.said("imported") == [""]
+
+
+# -- restarts and cut connections ------------------------------------------------------------------
+
+
+def test_after_a_restart_an_accepted_command_is_followed_and_not_sent_again(
+    stage: Stage, tmp_path: Path, clock: SteppedClock
+) -> None:
+    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
+        radarr.grab(movie_id=7, info_hash=HASH)
+        stand = stage(radarr)
+        stand.step()
+        stand.anew(Mark(clock.now(), stand.journal.taken[0][2], 1))
+        stand.step()
+        radarr.finish_commands()
+        stand.run()
+        assert len(radarr.commands) == 1
+        assert stand.journal.said("imported") == [""]
+
+
+def test_a_command_whose_answer_was_cut_off_is_found_and_not_sent_again(
+    stage: Stage, tmp_path: Path, clock: SteppedClock
+) -> None:
+    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
+        radarr.grab(movie_id=7, info_hash=HASH)
+        stand = stage(radarr)
+        stand.step()
+        stand.journal.taken.clear()
+        stand.anew(Mark(clock.now(), None, 1))
+        stand.step()
+        assert stand.journal.taken == [(1, "Arr", 1)]
+        assert len(radarr.commands) == 1
+
+
+def test_a_command_that_never_arrived_is_sent_after_the_restart(
+    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    stand = stage(radarr)
+    stand.anew(Mark(clock.now(), None, 1))
+    stand.run()
+    assert len(radarr.commands) == 1
+    assert stand.journal.said("imported") == [""]
+
+
+def test_an_outage_is_the_lanes_business_and_costs_no_ask(
+    stage: Stage, radarr: ImportingArr
+) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    stand = stage(radarr)
+    radarr.go_down()
+    with pytest.raises(PeerUnreachable):
+        stand.step()
+    radarr.come_back()
+    with radarr.answering(503, "<html>starting</html>"), pytest.raises(TransientError):
+        stand.step()
+    assert stand.journal.words == []
+    stand.run()
+    assert len(radarr.commands) == 1
+
+
+def test_a_command_is_announced_to_the_journal_before_it_goes_out(
+    stage: Stage, radarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
+) -> None:
+    clock.seconds += HOUR
+    stand = stage(radarr)
+    journal.failure = StorageError("disk full")
+    with pytest.raises(StorageError):
+        stand.step()
+    assert radarr.commands == []
+    journal.failure = None
+    stand.run()
+    assert len(radarr.commands) == 1
+
+
+def test_an_outcome_that_could_not_be_recorded_is_recorded_later(
+    stage: Stage, radarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
+) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    stand = stage(radarr)
+    stand.step()
+    journal.failure = StorageError("disk full")
+    with pytest.raises(StorageError):
+        stand.step()
+    journal.failure = None
+    stand.run()
+    assert len(radarr.commands) == 1
+    assert journal.said("imported") == [""]
+
+
+@pytest.mark.parametrize(
+    "answer", [[], {"records": None}, {"records": "x"}, "<html>", {"records": {}}]
+)
+def test_a_history_that_makes_no_sense_is_the_servers_trouble(
+    stage: Stage, radarr: ImportingArr, answer: object
+) -> None:
+    stand = stage(radarr)
+    with radarr.answering(200, answer), pytest.raises(TransientError):
+        stand.step()
+
+
+def test_strange_records_are_passed_over(stage: Stage, radarr: ImportingArr) -> None:
+    strange = [None, {}, {"id": True}, {"id": 5, "date": "yesterday"}, {"id": 6, "date": 7}]
+    dated = {"id": 8, "date": "2026-01-01T00:00:00.1234567Z", "eventType": "grabbed"}
+    radarr.grab(movie_id=7, info_hash=HASH)
+    page = {"records": [*strange, {**dated, "data": None}, radarr.history[0]]}
+    stand = stage(radarr)
+    history = ImportApi(stand.client).history
+    with radarr.answering(200, page):
+        grab = history.grab(HASH, None, Wire())
+        assert not history.has_imported(SEEN, START - timedelta(days=1), Wire())
+    assert grab is not None
+    assert grab.movie_id == 7
+
+
+def test_a_windows_server_writes_its_path_in_its_own_way(
+    stage: Stage, radarr: ImportingArr
+) -> None:
+    data = {"droppedPath": "d:\\Completed\\FILM.mkv"}
+    record = {"id": 1, "date": "2026-01-01T00:00:05Z", "eventType": "x", "data": data}
+    history = ImportApi(stage(radarr).client).history
+    with radarr.answering(200, {"records": [record]}):
+        assert history.has_imported("D:\\completed\\film.mkv", START, Wire())
+        assert not history.has_imported("/completed/film.mkv", START, Wire())

@@ -1,0 +1,341 @@
+"""The import, proven: from a finished file to `imported`, and what a failure makes known."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from jack.blackhole.intake import hash_of
+from jack.blackhole.stub import build_stub, info_hash
+from jack.downloads.settling import Settling
+from jack.downloads.wishes import retry_offline
+from jack.model import Download, DownloadStatus, Stub
+from jack.peers.protocol import connector_id
+from jack.store.handovers import Handovers
+from tests.downloads.test_endings import server
+from tests.downloads.world import World
+from tests.support.clock import FakeClock
+from tests.support.fake_arr_imports import ImportingArr
+from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
+from tests.support.waiting import eventually
+
+S = DownloadStatus
+FILM = bytes(range(256)) * 40
+ITEM = "c:movie:1"
+
+
+@pytest.fixture
+def radarr() -> Iterator[ImportingArr]:
+    with ImportingArr("radarr") as fake:
+        yield fake
+
+
+def hash_at(peer: ScriptedPeer, item: str = ITEM, name: str = "a") -> str:
+    """The info hash of what `World.drop` writes."""
+    return info_hash(build_stub(Stub(connector_id(peer.url), item), name, 10))
+
+
+def prepared(world: World, radarr: ImportingArr) -> ScriptedPeer:
+    """A friend with a film, and a Radarr that has grabbed it."""
+    world.servers = (server("Radarr", radarr),)
+    peer = world.friend()
+    peer.offer(ITEM, FILM, filename="film.mkv")
+    radarr.grab(movie_id=7, info_hash=hash_at(peer))
+    return peer
+
+
+def test_a_grabbed_film_ends_as_imported(running: World, radarr: ImportingArr) -> None:
+    peer = prepared(running, radarr)
+    running.start()
+    running.drop(peer)
+    row = running.until(S.IMPORTED)
+    assert row.info_hash == hash_at(peer)
+    assert row.error is None
+    assert not row.dest_path.exists()
+    assert radarr.commands[0]["body"]["files"][0]["movieId"] == 7
+    assert "Imported" in running.why()
+
+
+def test_a_rejection_stays_completed_and_a_retry_imports_without_downloading(
+    running: World, radarr: ImportingArr, lines: Callable[[], list[str]]
+) -> None:
+    peer = prepared(running, radarr)
+    radarr.rejections["film.mkv"] = [("Not an upgrade for existing movie file", "permanent")]
+    running.start()
+    running.drop(peer)
+    row = eventually(lambda: running.rows() and running.row().error and running.row())
+    assert (row.status, row.next_attempt_at) == (S.COMPLETED, None)
+    assert "'Not an upgrade for existing movie file'" in running.why()
+    assert "jack retry 1" in running.why()
+    assert row.dest_path.read_bytes() == FILM
+    assert [line for line in lines() if "Not an upgrade" in line]
+    asked = len(peer.requests)
+    # A restart is no reason to ask again.
+    looks = radarr.dry_runs
+    running.stop()
+    running.start()
+    running.stop()
+    assert (radarr.dry_runs, running.row().error) == (looks, row.error)
+    radarr.rejections.clear()
+    retry_offline(running.row(), running.downloads)
+    running.start()
+    running.until(S.IMPORTED)
+    assert len(peer.requests) == asked
+    assert running.downloads.wish_of(1) is None
+
+
+def test_a_retry_reaches_the_running_daemon_too(running: World, radarr: ImportingArr) -> None:
+    peer = prepared(running, radarr)
+    radarr.rejections["film.mkv"] = [("Sample", "permanent")]
+    running.start()
+    running.drop(peer)
+    eventually(lambda: running.rows() and running.row().error)
+    radarr.rejections.clear()
+    running.downloads.ask(1, "retry")
+    running.until(S.IMPORTED)
+
+
+def test_a_kill_after_the_command_repeats_nothing(running: World) -> None:
+    with ImportingArr("radarr", hold_commands=True) as radarr:
+        peer = prepared(running, radarr)
+        running.start()
+        running.drop(peer)
+        running.until(S.IMPORT_QUEUED)
+        running.stop()
+        radarr.finish_commands()
+        running.start()
+        running.until(S.IMPORTED)
+        assert len(radarr.commands) == 1
+        running.stop()
+        asked = len(radarr.requests)
+        running.start()
+        running.stop()
+        assert len(radarr.requests) == asked, "what is settled is settled"
+
+
+def test_a_file_taken_by_the_servers_own_scanner_while_jack_was_off_is_imported(
+    running: World, radarr: ImportingArr
+) -> None:
+    peer = prepared(running, radarr)
+    radarr.go_down()
+    running.start()
+    running.drop(peer)
+    row = running.until(S.COMPLETED)
+    running.stop()
+    radarr.come_back()
+    radarr.import_by_its_own_scanner(str(row.dest_path))
+    running.start()
+    running.until(S.IMPORTED)
+    assert radarr.commands == []
+    assert running.row().attempts == 1
+
+
+def test_of_two_servers_only_the_one_that_grabbed_it_is_asked(
+    running: World, radarr: ImportingArr
+) -> None:
+    with ImportingArr("radarr") as other:
+        peer = prepared(running, radarr)
+        running.servers = (server("Other", other), *running.servers)
+        running.start()
+        running.drop(peer)
+        running.until(S.IMPORTED)
+        assert Handovers(running.database, running.clock).open() == []
+        running.stop()
+        assert other.commands == []
+
+
+def test_the_words_of_one_server_do_not_hide_that_another_imported_it(
+    running: World, radarr: ImportingArr
+) -> None:
+    with ImportingArr("radarr") as other:
+        peer = prepared(running, radarr)
+        other.grab(movie_id=9, info_hash=hash_at(peer))
+        other.rejections["film.mkv"] = [("Sample", "permanent")]
+        running.servers = (*running.servers, server("Other", other))
+        running.start()
+        running.drop(peer)
+        running.until(S.IMPORTED, error=None)
+
+
+def test_the_stubs_hash_is_read_even_when_the_stub_has_none() -> None:
+    stub = build_stub(Stub("15ee3276", ITEM), "Film", 1000)
+    assert hash_of(stub) == info_hash(stub)
+    assert hash_of(b"d7:comment20:jack:15ee3276:movie:e") == ""
+    assert hash_of(b"nonsense") == ""
+
+
+# -- failures --------------------------------------------------------------------------------------
+
+
+def failing(world: World, radarr: ImportingArr) -> ScriptedPeer:
+    """As `prepared`, but the friend does not have the file any more."""
+    peer = prepared(world, radarr)
+    peer.script(file_path(ITEM), *[Answer(410)] * 20)
+    return peer
+
+
+def test_a_download_that_failed_for_good_is_reported_once(
+    running: World, radarr: ImportingArr
+) -> None:
+    peer = failing(running, radarr)
+    running.start()
+    running.drop(peer)
+    running.until(S.FAILED)
+    eventually(lambda: radarr.failed_records)
+    running.stop()
+    running.start()
+    running.stop()
+    assert radarr.failed_records == [1]
+
+
+def test_a_release_that_fails_twice_within_a_day_is_not_reported_again(
+    running: World, radarr: ImportingArr, lines: Callable[[], list[str]]
+) -> None:
+    peer = failing(running, radarr)
+    running.start()
+    running.drop(peer)
+    running.until(S.FAILED)
+    eventually(lambda: radarr.failed_records)
+    eventually(lambda: running.parked)
+    radarr.grab(movie_id=7, info_hash=hash_at(peer))  # and it grabs the same one again
+    running.drop_again(running.watch / "failed" / running.parked[0])
+    eventually(lambda: [line for line in lines() if "has failed 2 times within a day" in line])
+    running.stop()
+    assert radarr.failed_records == [1]
+
+
+def test_a_failure_is_reported_after_the_restart_when_the_server_was_down(
+    running: World, radarr: ImportingArr
+) -> None:
+    peer = failing(running, radarr)
+    radarr.go_down()
+    running.start()
+    running.drop(peer)
+    running.until(S.FAILED)
+    eventually(lambda: running.parked)
+    running.stop()
+    radarr.come_back()
+    running.start()
+    eventually(lambda: radarr.failed_records == [1])
+
+
+def test_a_row_that_is_only_superseded_is_no_failure_of_its_release(
+    running: World, radarr: ImportingArr
+) -> None:
+    peer = prepared(running, radarr)
+    running.row_of(peer)
+    owner = running.downloads.get(1)
+    assert owner is not None
+    second = running.row_of(peer, 2, dest_path=owner.dest_path, blocked_by=1)
+    running.start()
+    running.until(S.FAILED, second.id)
+    running.stop()
+    assert radarr.failed_records == []
+
+
+# -- our own copy ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def finished(stepped: World) -> Download:
+    """A row whose import is confirmed, and whose file the server has left where it was."""
+    stepped.completed.mkdir()
+    row = stepped.row_of("http://127.0.0.1:9")
+    row.dest_path.write_bytes(b"x" * 1000)
+    stepped.downloads.complete(row.id, 1000, os.stat(row.dest_path).st_ino)
+    stepped.downloads.imported(row.id)
+    return stepped.row()
+
+
+def unlinking(world: World) -> Settling:
+    return Settling(world.downloads, world.watch, world.completed)
+
+
+def test_our_copy_goes_after_a_confirmed_import_when_that_is_wanted(
+    stepped: World, finished: Download
+) -> None:
+    assert not Settling(stepped.downloads, stepped.watch).imported(finished)
+    assert finished.dest_path.exists(), "it is off by default"
+    assert unlinking(stepped).imported(finished)
+    assert not finished.dest_path.exists()
+    assert not unlinking(stepped).imported(finished), "and nothing more to do then"
+
+
+def replaced(path: Path) -> None:
+    kept = path.with_name("kept")
+    path.rename(kept)  # so that its inode is not given out again at once
+    path.write_bytes(b"y" * 1000)
+
+
+def grown(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"z")
+
+
+def linked(path: Path) -> None:
+    path.rename(path.with_name("kept"))
+    path.symlink_to("kept")
+
+
+def made_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("change", [replaced, grown, linked, made_a_folder])
+def test_a_file_that_is_not_the_one_jack_finished_stays(
+    stepped: World, finished: Download, change: Callable[[Path], None]
+) -> None:
+    change(finished.dest_path)
+    assert not unlinking(stepped).imported(finished)
+    assert os.path.lexists(finished.dest_path)
+
+
+def test_a_file_outside_completed_path_stays(stepped: World, finished: Download) -> None:
+    elsewhere = Settling(stepped.downloads, stepped.watch, stepped.root / "other")
+    assert not elsewhere.imported(finished)
+    assert finished.dest_path.exists()
+
+
+def test_a_file_whose_import_is_not_confirmed_stays(stepped: World) -> None:
+    stepped.completed.mkdir()
+    row = stepped.row_of("http://127.0.0.1:9")
+    row.dest_path.write_bytes(b"x" * 1000)
+    stepped.downloads.complete(row.id, 1000, os.stat(row.dest_path).st_ino)
+    stepped.downloads.import_queued(row.id)
+    assert not unlinking(stepped).imported(stepped.row())
+    assert row.dest_path.exists()
+
+
+def test_a_file_that_another_download_still_needs_stays(stepped: World, finished: Download) -> None:
+    second = stepped.row_of("http://127.0.0.1:9", 2, dest_path=finished.dest_path)
+    stepped.downloads.complete(second.id, 1000)
+    assert not unlinking(stepped).imported(finished)
+    stepped.downloads.imported(second.id)
+    assert unlinking(stepped).imported(finished)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_config_decides_what_happens_to_a_copy_the_server_leaves_behind(
+    running: World, radarr: ImportingArr, wanted: bool
+) -> None:
+    radarr.leaves_source = True
+    running.settings["unlink_imported_files"] = wanted
+    peer = prepared(running, radarr)
+    running.start()
+    running.drop(peer)
+    row = running.until(S.IMPORTED)
+    running.stop()
+    assert row.dest_path.exists() is not wanted
+
+
+def test_why_of_a_file_that_is_gone_says_so(stepped: World, clock: FakeClock) -> None:
+    row = stepped.row_of("http://127.0.0.1:9")
+    stepped.downloads.complete(row.id, 1000)
+    clock.advance(timedelta(minutes=1).total_seconds())
+    stepped.downloads.import_queued(row.id, "the file is gone from '/c', and nobody knows")
+    assert "the file is gone from '/c', and nobody knows" in stepped.why()
