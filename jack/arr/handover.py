@@ -50,7 +50,7 @@ class Journal(Protocol):
         """The server could not be told yet; `sentence` says why, for a person."""
 
     def claimed(self, download_id: int, server: str) -> None:
-        """The server's history shows that it grabbed this download: no other is to be asked."""
+        """The server's history shows that it grabbed this download; who did not is not asked."""
 
     def imported(self, download_id: int, server: str) -> None:
         """The server's history shows that it imported the file."""

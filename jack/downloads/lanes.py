@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from jack.support.pools import join_pool
+
 log = logging.getLogger(__name__)
 
 Task = Callable[[], None]
@@ -55,10 +57,7 @@ class Lanes:
         """After `close`: wait for the requests still under way; False when some have not ended in
         time.
         """
-        waiter = threading.Thread(target=self._pool.shutdown, daemon=True)
-        waiter.start()
-        waiter.join(seconds)
-        return not waiter.is_alive()
+        return join_pool(self._pool, seconds)
 
     def _start(self, peer_id: str) -> None:
         with self._lock:

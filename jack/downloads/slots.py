@@ -13,6 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
+from jack.support.pools import join_pool
+
 log = logging.getLogger(__name__)
 
 
@@ -84,10 +86,7 @@ class Slots:
         """After `close`: wait for the transfers still under way; False when some have not ended in
         time.
         """
-        waiter = threading.Thread(target=self._pool.shutdown, daemon=True)
-        waiter.start()
-        waiter.join(seconds)
-        return not waiter.is_alive()
+        return join_pool(self._pool, seconds)
 
     def _enqueue(self, peer_id: str, download_id: int) -> None:
         self._waiting.add(download_id)

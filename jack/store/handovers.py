@@ -89,18 +89,23 @@ class Handovers:
         return self._change(download_id, server, state=state.value)
 
     def claim(self, download_id: int, server: str) -> None:
-        """`server` is the one that had grabbed it: the others are not asked if they were not yet.
-
-        Nothing happens when one of them was found to have grabbed it before.
-        """
+        """`server` has grabbed it. Servers that have not, and were not asked yet, are not asked."""
+        row, open_, elsewhere = HandoverRow, HandoverState.OPEN, HandoverState.ELSEWHERE
         with self._database.transaction():
-            if any(entry.server == server for entry in self.open(download_id)):
-                HandoverRow.update(state=HandoverState.ELSEWHERE.value).where(
-                    HandoverRow.download_id == download_id,
-                    HandoverRow.server != server,
-                    HandoverRow.state == HandoverState.OPEN.value,
-                    HandoverRow.asked_at.is_null(),
-                ).execute()
+            row.update(claimed=True).where(
+                row.download_id == download_id, row.server == server
+            ).execute()
+            row.update(state=open_.value).where(
+                row.download_id == download_id,
+                row.server == server,
+                row.state == elsewhere.value,  # another one that grabbed it too was faster
+            ).execute()
+            row.update(state=elsewhere.value).where(
+                row.download_id == download_id,
+                ~row.claimed,
+                row.state == open_.value,
+                row.asked_at.is_null(),
+            ).execute()
 
     def reopen(self, download_id: int) -> None:
         """A person wants what was rejected to be asked again, as if for the first time."""

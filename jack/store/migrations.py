@@ -119,6 +119,7 @@ VERSION_3 = (
     """,
     "ALTER TABLE handovers ADD COLUMN asked_at TEXT",
     "ALTER TABLE handovers ADD COLUMN asks INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE handovers ADD COLUMN claimed INTEGER NOT NULL DEFAULT 0",
     "UPDATE handovers SET asked_at = accepted_at, asks = 1 WHERE accepted_at IS NOT NULL",
     "DROP INDEX handovers_open",
     "CREATE INDEX handovers_open ON handovers (download_id) WHERE state = 'open'",

@@ -118,6 +118,7 @@ class HandoverRow(Model):
     state = TextField(default="open")
     asked_at = TimeField(null=True)
     asks = IntegerField(default=0)
+    claimed = BooleanField(default=False)
 
     class Meta:
         table_name = "handovers"

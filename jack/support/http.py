@@ -113,31 +113,31 @@ _NOT_HTTP = (
 )
 
 
-def _bind_current(connection: urllib3.connection.HTTPConnection, fresh: bool) -> None:
+def _bind_current(connection: Any, fresh: bool) -> None:
     wire = _current_wire.get()
     if wire is not None:
         wire.fresh = wire.fresh or fresh
         wire.bind(connection.sock)
 
 
-class _WatchedHTTP(urllib3.connection.HTTPConnection):
+class _Watched:
+    """Tells the current wire which socket carries its exchange."""
+
     def connect(self) -> None:
-        super().connect()
+        super().connect()  # type: ignore[misc]  # urllib3's connection stands behind this class
         _bind_current(self, fresh=True)
 
     def getresponse(self) -> Any:
         _bind_current(self, fresh=False)
-        return super().getresponse()
+        return super().getresponse()  # type: ignore[misc]
 
 
-class _WatchedHTTPS(urllib3.connection.HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        _bind_current(self, fresh=True)
+class _WatchedHTTP(_Watched, urllib3.connection.HTTPConnection):
+    pass
 
-    def getresponse(self) -> Any:
-        _bind_current(self, fresh=False)
-        return super().getresponse()
+
+class _WatchedHTTPS(_Watched, urllib3.connection.HTTPSConnection):
+    pass
 
 
 class _WatchedHTTPPool(urllib3.connectionpool.HTTPConnectionPool):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.support.fake_arr import FakeArr
 from tests.support.fake_arr_imports import ImportingArr
 
 HASH = "0123456789abcdef0123456789abcdef01234567"
+Report = Callable[[FakeArr], FailureReport]
 
 
 @pytest.fixture
@@ -25,9 +27,18 @@ def sonarr(clock: SteppedClock) -> Iterator[ImportingArr]:
         yield fake
 
 
-def report_to(arr: FakeArr, journal: MemoryJournal, clock: SteppedClock) -> FailureReport:
-    api = ImportApi(ArrClient(ArrServer("Arr", arr.kind, arr.url, arr.api_key)))
-    return FailureReport(Failure(4, 1, HASH, None, START), api, journal, clock)
+@pytest.fixture
+def report_to(journal: MemoryJournal, clock: SteppedClock) -> Iterator[Report]:
+    """Makes the errand of one failure for a server; its connections are closed after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(arr: FakeArr) -> FailureReport:
+            client = ArrClient(ArrServer("Arr", arr.kind, arr.url, arr.api_key))
+            stack.callback(client.close)
+            failure = Failure(4, 1, HASH, None, START)
+            return FailureReport(failure, ImportApi(client), journal, clock)
+
+        yield make
 
 
 def finish(errand: FailureReport, clock: SteppedClock) -> None:
@@ -40,29 +51,30 @@ def finish(errand: FailureReport, clock: SteppedClock) -> None:
 
 
 def test_every_record_of_the_newest_grab_is_reported_once(
-    sonarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
+    report_to: Report, sonarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
 ) -> None:
     sonarr.grab(series_id=3, episode_id=30, info_hash=HASH, age_seconds=7200)
     sonarr.grab(series_id=3, episode_id=31, info_hash=HASH)
     sonarr.grab(series_id=3, episode_id=32, info_hash=HASH)
     sonarr.grab(series_id=3, episode_id=33, info_hash="f" * 40)
-    finish(report_to(sonarr, journal, clock), clock)
+    finish(report_to(sonarr), clock)
     assert sorted(sonarr.failed_records) == [2, 3]
     assert journal.words == [("report settled", 4, "")]
-    finish(report_to(sonarr, journal, clock), clock)
+    finish(report_to(sonarr), clock)
     assert sorted(sonarr.failed_records) == [2, 3]
 
 
 def test_a_server_that_never_grabbed_it_is_told_nothing(
-    sonarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
+    report_to: Report, sonarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
 ) -> None:
     sonarr.grab(series_id=3, episode_id=30, info_hash="f" * 40)
-    finish(report_to(sonarr, journal, clock), clock)
+    finish(report_to(sonarr), clock)
     assert sonarr.failed_records == []
     assert journal.words == [("report settled", 4, "")]
 
 
 def test_a_record_that_is_gone_or_a_missing_history_is_given_up_quietly(
+    report_to: Report,
     sonarr: ImportingArr,
     journal: MemoryJournal,
     clock: SteppedClock,
@@ -72,37 +84,37 @@ def test_a_record_that_is_gone_or_a_missing_history_is_given_up_quietly(
     shown = dict(sonarr.history[0])
     sonarr.history[0]["id"] = 99  # deleted there between the look and the report
     page = {"records": [shown]}
-    errand = report_to(sonarr, journal, clock)
+    errand = report_to(sonarr)
     with sonarr.answering(200, page):
         grab = errand._api.history.grab(HASH, None, Wire())
     assert grab is not None
     errand._report(grab, Wire())
     assert sonarr.failed_records == []
     with FakeArr("sonarr") as plain:
-        finish(report_to(plain, journal, clock), clock)
+        finish(report_to(plain), clock)
     assert [r for r in caplog.records if r.levelname in {"WARNING", "ERROR"}] == []
     assert journal.words == [("report settled", 4, "")]
 
 
 def test_it_is_noted_before_the_call_and_a_cut_answer_is_not_asked_twice(
-    sonarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
+    report_to: Report, sonarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
 ) -> None:
     number = sonarr.grab(series_id=3, episode_id=30, info_hash=HASH)
-    errand = report_to(sonarr, journal, clock)
+    errand = report_to(sonarr)
     grab = errand._api.history.grab(HASH, None, Wire())
     assert grab is not None
     with sonarr.answering(502, "<html>"):
         errand._report(grab, Wire())
     assert journal.reported == [number]
-    finish(report_to(sonarr, journal, clock), clock)
+    finish(report_to(sonarr), clock)
     assert sonarr.failed_records == []
 
 
 def test_a_server_that_is_down_is_told_when_it_is_back(
-    sonarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
+    report_to: Report, sonarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
 ) -> None:
     number = sonarr.grab(series_id=3, episode_id=30, info_hash=HASH)
-    errand = report_to(sonarr, journal, clock)
+    errand = report_to(sonarr)
     sonarr.go_down()
     with pytest.raises(TransientError):
         errand.step(Wire())

@@ -536,3 +536,15 @@ def test_a_windows_server_writes_its_path_in_its_own_way(
     with radarr.answering(200, {"records": [record]}):
         assert history.has_imported("D:\\completed\\film.mkv", START, Wire())
         assert not history.has_imported("/completed/film.mkv", START, Wire())
+
+
+def test_a_file_taken_by_the_scanner_while_the_command_waits_is_imported_at_once(
+    stage: Stage, tmp_path: Path, clock: SteppedClock
+) -> None:
+    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
+        radarr.grab(movie_id=7, info_hash=HASH)
+        stand = stage(radarr)
+        stand.step()
+        radarr.import_by_its_own_scanner(SEEN)
+        assert stand.step() is None
+        assert stand.journal.said("imported") == [""]

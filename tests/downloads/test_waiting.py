@@ -262,7 +262,9 @@ class Disk:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     made = Disk()
-    monkeypatch.setattr("jack.download_side.SpaceLedger", functools.partial(SpaceLedger, statvfs=made))
+    monkeypatch.setattr(
+        "jack.download_side.SpaceLedger", functools.partial(SpaceLedger, statvfs=made)
+    )
     return made
 
 

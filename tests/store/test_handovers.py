@@ -83,8 +83,17 @@ def test_the_server_that_grabbed_it_takes_it_from_those_not_asked_yet(
     handovers.asking(1, "Three")
     handovers.claim(1, "One")
     assert [entry.server for entry in handovers.open(1)] == ["One", "Three"]
-    handovers.claim(1, "Two")  # too late: it is not in the line any more
-    assert [entry.server for entry in handovers.open(1)] == ["One", "Three"]
+    assert not handovers.asking(1, "Two")
+
+
+def test_of_two_servers_that_grabbed_it_both_are_asked(handovers: Handovers) -> None:
+    handovers.claim(1, "One")
+    handovers.claim(1, "Two")
+    handovers.claim(1, "One")
+    assert [entry.server for entry in handovers.open(1)] == ["One", "Two"]
+    handovers.settle(1, "One", HandoverState.REJECTED)
+    handovers.claim(1, "One")
+    assert [entry.server for entry in handovers.open(1)] == ["Two"]
 
 
 def test_a_retry_opens_what_was_rejected_and_nothing_else(handovers: Handovers) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,11 @@ from peewee import SqliteDatabase
 
 from jack.errors import StateError
 from jack.store.database import Database
+from jack.store.handovers import Handovers
 from jack.store.migrations import MIGRATIONS, migrate
+from tests.support.clock import FakeClock
+
+ACCEPTED = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def _version(path: Path) -> int:
@@ -70,3 +75,28 @@ def test_a_look_from_outside_creates_nothing(tmp_path: Path) -> None:
     with Database.existing(tmp_path) as database:
         assert database is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_import_that_version_1_had_handed_over_is_followed_by_this_one(tmp_path: Path) -> None:
+    old = SqliteDatabase(str(tmp_path / "jack.db"))
+    migrate(old, MIGRATIONS[:1])
+    old.execute_sql(
+        "INSERT INTO downloads (id, status, torrent_filename, stub_fingerprint, stub_present,"
+        " peer_id, peer_name, item_id, filename, dest_path, category, release_size, release_json,"
+        " expected_bytes_mismatch, downloaded_bytes, best_bytes, attempts, fruitless_attempts,"
+        " started_at, updated_at) VALUES (1, 'import_queued', 'a', 'b', 0, 'c', 'd', 'e', 'f',"
+        " '/g', 2000, 1, '{}', 0, 1, 1, 1, 0,"
+        " '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z')"
+    )
+    old.execute_sql(
+        "INSERT INTO handovers (download_id, server, command_id, accepted_at)"
+        " VALUES (1, 'Radarr', 7, '2026-01-01T00:00:00.000Z'), (1, 'Two', NULL, NULL)"
+    )
+    old.close()
+    database = Database(tmp_path)
+    try:
+        one, two = Handovers(database, FakeClock()).open()
+    finally:
+        database.close()
+    assert (one.server, one.command_id, one.asks, one.asked_at) == ("Radarr", 7, 1, ACCEPTED)
+    assert (two.server, two.command_id, two.asks, two.asked_at) == ("Two", None, 0, None)

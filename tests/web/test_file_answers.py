@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import requests
-from tests.web.served_peer import KEY
 
 from jack.web.streaming import content_disposition
+from tests.web.served_peer import KEY
 
 DATA = bytes(range(256)) * 40
 

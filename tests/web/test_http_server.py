@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import requests
-from tests.web.served_peer import KEY
 
 from jack.errors import UserError
 from jack.web.app import create_app
 from jack.web.server import Server
+from tests.web.served_peer import KEY
 
 MIB = 1024 * 1024
 BIG = 64 * MIB

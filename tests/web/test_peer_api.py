@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from tests.web.served_peer import KEY
 
 from jack.errors import PermanentError, TransientError
 from jack.peers.protocol import connector_id
 from jack.web.auth import KeyGuard
+from tests.web.served_peer import KEY
 
 GUARDED = ["/handshake", "/peer/search", "/peer/items/a%3Ab%3Ac", "/peer/items/a%3Ab%3Ac/file"]
 XML = "application/rss+xml, application/xml+rss, application/xml, text/xml"

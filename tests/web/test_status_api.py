@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import requests
-from tests.web.served_peer import KEY
 
 from jack.web.status import status_blueprint
+from tests.web.served_peer import KEY
 
 ROWS = {1: {"id": 1, "status": "failed"}, 2: {"id": 2, "error": "\ud800"}}
 
