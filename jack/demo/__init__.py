@@ -1,11 +1,13 @@
-"""`jack demo`: two jacks on this machine, one film, a cut line and a killed process, and equal
-hashes.
+"""`jack demo`: two jacks and a pretend Radarr on this machine, one film, a cut line and a killed
+process; from search to library, and equal hashes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
@@ -13,11 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.progress import TransferSpeedColumn as SpeedColumn
 
 from jack.demo.cable import Cable
-from jack.demo.stage import MIB, Stage
-from jack.downloads.explain import size_text
+from jack.demo.radarr import PretendRadarr
+from jack.demo.stage import MIB, MOVIE, Stage
+from jack.downloads.explain import size_text, why
 from jack.errors import JackError, UserError
 from jack.model import Download, DownloadStatus
 from jack.store.database import Database
@@ -27,38 +31,42 @@ from jack.support.clock import SystemClock
 BYTES_PER_SECOND = 40 * MIB
 PATIENCE_SECONDS = 90.0
 LOOK_SECONDS = 0.1
+_ENDS = frozenset({DownloadStatus.IMPORTED, DownloadStatus.FAILED, DownloadStatus.CANCELLED})
 
 
 def run_demo(film_bytes: int) -> int:
-    """Play the whole loop in a temporary folder. Returns 0 when both hashes are equal, else 1.
+    """Play the whole circle in a temporary folder. Returns 0 when the film was imported and both
+    hashes are equal, else 1.
 
-    Leaves nothing behind but the finished file, whose place is printed.
+    Leaves nothing behind but the film in the pretend library, whose place is printed.
     """
     console = Console(highlight=False)
     root = Path(tempfile.mkdtemp(prefix="jack-demo-"))
-    stage = Stage(root, film_bytes)
+    film: Path | None = None
     try:
-        return _Play(stage, console).run()
-    except JackError as error:
-        console.print(f"The demo did not work: {error}", style="red")
-        return 1
+        stage = Stage(root, film_bytes)
+        try:
+            film = _Play(stage, console).run()
+        finally:
+            stage.stop()
+    except (JackError, OSError) as error:
+        console.print(f"The demo did not work: {error}", style="red", markup=False)
     finally:
-        stage.stop()
-        _tidy(stage)
+        _tidy(root, film)
+    return 0 if film is not None else 1
 
 
-def _tidy(stage: Stage) -> None:
-    """Remove everything but a finished film."""
-    kept = list(stage.completed.glob("*.mkv")) if stage.completed.is_dir() else []
-    for film in kept:
-        film.rename(stage.root / film.name)
-    for entry in stage.root.iterdir():
-        if entry.is_dir():
+def _tidy(root: Path, film: Path | None) -> None:
+    """Remove everything but the film, which is in a folder of the library."""
+    if film is None:
+        shutil.rmtree(root, ignore_errors=True)
+        return
+    library = film.parent.parent
+    for entry in root.iterdir():
+        if entry.is_dir() and entry != library:
             shutil.rmtree(entry, ignore_errors=True)
-        elif entry.suffix != ".mkv":
+        elif entry.is_file():
             entry.unlink()
-    if not kept:
-        shutil.rmtree(stage.root, ignore_errors=True)
 
 
 class _Play:
@@ -71,68 +79,80 @@ class _Play:
         self._patience = threading.Event()
         self._end = time.monotonic() + PATIENCE_SECONDS
 
-    def run(self) -> int:
-        self._say(f"1  A friend shares a film of {size_text(self._stage.film_bytes)}.")
-        wanted = self._stage.build()
-        self._stage.start_friend()
-        cable = Cable(self._stage.friend_port, BYTES_PER_SECOND)
-        try:
-            return self._fetch(cable, wanted)
-        finally:
-            cable.close()
+    def run(self) -> Path | None:
+        """The film in the library; None when it is not the one the friend shares.
 
-    def _fetch(self, cable: Cable, wanted: str) -> int:
-        you = self._stage.start_you(cable.port)
-        release = self._stage.release()
+        Raises UserError when it did not get that far.
+        """
+        stage = self._stage
+        self._say(f"1  A friend's jack shares a film of {size_text(stage.film_bytes)}.")
+        wanted = stage.build()
+        stage.start_friend()
+        with (
+            contextlib.closing(Cable(stage.friend_port, BYTES_PER_SECOND)) as cable,
+            contextlib.closing(PretendRadarr(stage.library, MOVIE)) as radarr,
+        ):
+            you = stage.start_you(cable.port, radarr.url, radarr.key)
+            self._grab(radarr, you)
+            row = self._fetch(cable, radarr, you)
+            self._tell_transfer(row, cable)
+            return self._compare(radarr, wanted)
+
+    def _grab(self, radarr: PretendRadarr, you: subprocess.Popen[bytes]) -> None:
+        while not radarr.registered.is_set():
+            self._pause(you)
+        while (title := radarr.search_and_grab()) is None:
+            self._pause(you)  # the friend's jack may still be reading its folder
         self._say(
-            f'2  You search, find "{release.title}" and grab it: a stub appears in the blackhole.'
+            "2  Your jack registers with your Radarr (a pretend one, built in), which searches"
+            f'\n   through it, finds "{title}" at the friend, and grabs it.'
         )
-        stub = self._stage.drop_stub(release, cable.port)
+
+    def _fetch(self, cable: Cable, radarr: PretendRadarr, you: subprocess.Popen[bytes]) -> Download:
+        size = self._stage.film_bytes
         with self._bar() as bar:
-            task = bar.add_task("downloading", total=release.size)
-            self._until(lambda row: row.downloaded_bytes * 2 >= release.size, bar, task)
+            task = bar.add_task("downloading", total=size)
+            self._until(lambda row: row.downloaded_bytes * 2 >= size, you, bar, task)
             cable.cut()
-            self._say("3  The line is cut half way; jack notices and goes on by itself.")
-            self._until(lambda row: row.downloaded_bytes * 4 >= release.size * 3, bar, task)
+            self._say("3  The line is cut half way; your jack notices and goes on by itself.")
+            self._until(lambda row: row.downloaded_bytes * 4 >= size * 3, you, bar, task)
             you.kill()
             you.wait()
-            safe = self._row()
-            safe_bytes = safe.downloaded_bytes if safe else 0
+            row = self._row()
+            safe_bytes = row.downloaded_bytes if row else 0
             self._say(f"4  Your jack is killed (kill -9). Safe on disk: {size_text(safe_bytes)}.")
-            self._stage.start_you(cable.port)
+            you = self._stage.start_you(cable.port, radarr.url, radarr.key)
             self._say("5  It is started again and asks only for the rest.")
-            row = self._until(lambda row: not row.is_live, bar, task)
-        return self._compare(row, stub, cable, wanted)
+            return self._until(lambda row: row.status is DownloadStatus.IMPORTED, you, bar, task)
 
-    def _compare(self, row: Download, stub: Path, cable: Cable, wanted: str) -> int:
-        if row.status is DownloadStatus.FAILED:
-            raise UserError(row.error or "the download failed")
+    def _tell_transfer(self, row: Download, cable: Cable) -> None:
         for asked in cable.ranges:
             self._say(f"   resumed with  Range: {asked}")
         again = max(0, cable.carried - row.downloaded_bytes)
         self._say(
-            f"6  Complete after {row.attempts} connections; {size_text(again)} of"
-            f" {size_text(row.downloaded_bytes)} were sent twice, headers included."
+            f"   complete after {row.attempts} connections; {size_text(again)} of"
+            f" {size_text(row.downloaded_bytes)} were sent twice, headers included"
         )
-        with row.dest_path.open("rb") as film:
-            found = (
-                hashlib.file_digest(film, "sha256").hexdigest()
-                if hasattr(hashlib, "file_digest")
-                else hashlib.sha256(film.read()).hexdigest()
-            )
-        self._say(f"   sha256 at the friend  {wanted}")
+        gone = not (self._stage.watch / row.torrent_filename).exists()
         self._say(
-            f"   sha256 at yours       {found}  {'equal' if found == wanted else 'DIFFERENT'}"
+            f"6  Status: {row.status.value}. Radarr's history shows the import;"
+            f" the stub is {'gone' if gone else 'still there'}."
         )
-        self._say(f"   the stub is {'still there' if stub.exists() else 'gone, its work is done'}")
-        self._say(f"\nThe film is at {self._stage.root / row.filename}")
+
+    def _compare(self, radarr: PretendRadarr, wanted: str) -> Path | None:
+        film = radarr.film
+        if film is None:
+            raise UserError("your jack says imported, but the film is not in the library")
+        found = _sha256(film)
+        equal = found == wanted
+        self._say(f"   sha256 at the friend        {wanted}")
+        self._say(f"   sha256 in Radarr's library  {found}  {'equal' if equal else 'DIFFERENT'}")
+        if not equal:
+            return None
+        self._say(f"\nThe film is at {film}")
         self._say(f"  (remove it with: rm -r {self._stage.root})")
-        self._say(
-            "With a Radarr in the config, jack would now have posted DownloadedMoviesScan with this"
-            " path,\n"
-            'and Radarr would have moved the file into its library. Next: README, "Setting it up".'
-        )
-        return 0 if found == wanted else 1
+        self._say('Next, with your own Radarr and a real friend: README, "Setting it up".')
+        return film
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, markup=False)
@@ -142,7 +162,7 @@ class _Play:
             TextColumn("   {task.description}"),
             BarColumn(40),
             DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
+            SpeedColumn(),
             console=self._console,
         )
 
@@ -151,13 +171,42 @@ class _Play:
             rows = Downloads(database, self._clock).all() if database else []
         return rows[0] if rows else None
 
-    def _until(self, reached: Callable[[Download], bool], bar: Progress, task: object) -> Download:
-        while time.monotonic() < self._end:
+    def _until(
+        self,
+        reached: Callable[[Download], bool],
+        you: subprocess.Popen[bytes],
+        bar: Progress,
+        task: TaskID,
+    ) -> Download:
+        while True:
             row = self._row()
             if row is not None:
-                grown = row.part_path.stat().st_size if row.part_path.exists() else 0
-                bar.update(task, completed=max(grown, row.downloaded_bytes))  # type: ignore[arg-type]
-                if reached(row) or row.status is DownloadStatus.FAILED:
+                bar.update(task, completed=max(_grown(row), row.downloaded_bytes))
+                if reached(row):
                     return row
-            self._patience.wait(LOOK_SECONDS)
-        raise UserError(f"it took too long; your jack's log:\n{self._stage.log_of('you')}")
+                if row.status in _ENDS or (row.status is DownloadStatus.COMPLETED and row.error):
+                    raise UserError(why(row, self._clock.now()))
+            self._pause(you)
+
+    def _pause(self, you: subprocess.Popen[bytes]) -> None:
+        """Until it is worth looking again. UserError when that is no use any more."""
+        if you.poll() is not None:
+            raise UserError(f"your jack has ended; its log:\n{self._stage.log_of('you')}")
+        if time.monotonic() > self._end:
+            raise UserError(f"it took too long; your jack's log:\n{self._stage.log_of('you')}")
+        self._patience.wait(LOOK_SECONDS)
+
+
+def _grown(row: Download) -> int:
+    try:
+        return row.part_path.stat().st_size
+    except FileNotFoundError:
+        return 0  # not begun, or complete
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as film:
+        while block := film.read(MIB):
+            digest.update(block)
+    return digest.hexdigest()

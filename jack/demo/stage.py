@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,14 +16,12 @@ import time
 from pathlib import Path
 from typing import IO
 
-from jack.blackhole.stub import build_stub
+from jack.demo.radarr import Movie
 from jack.errors import UserError
-from jack.model import Release, Stub
-from jack.peers import protocol
 from jack.support.files import printable
-from jack.support.http import Wire, new_session, read_capped, send
 
-FILM = "Demo Film (2024) [WEBDL-1080p].mkv"
+MOVIE = Movie("Demo Film (2024)", tmdb_id=1)
+FILM = f"{MOVIE.folder} [WEBDL-1080p].mkv"
 START_SECONDS = 20.0
 MIB = 1024 * 1024
 
@@ -33,11 +32,13 @@ class Stage:
     def __init__(self, root: Path, film_bytes: int) -> None:
         self.root = root
         self.film_bytes = film_bytes
-        self.key = secrets.token_hex(16)
-        self.friend_port = _free_port()
+        self.friend_port, self.your_port = _free_ports(2)
         self.watch = root / "you" / "watch"
         self.completed = root / "you" / "completed"
         self.state = root / "you" / "state"
+        self.library = root / "library"
+        self._friend_key = secrets.token_hex(16)
+        self._your_key = secrets.token_hex(16)
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def build(self) -> str:
@@ -49,7 +50,7 @@ class Stage:
                 f"the demo needs {3 * self.film_bytes // MIB} MiB in {self.root.parent};"
                 " set TMPDIR to a folder with more room"
             )
-        shared = self.root / "friend" / "video" / "Demo Film (2024) {tmdb-1}"
+        shared = self.root / "friend" / "video" / f"{MOVIE.folder} {{tmdb-{MOVIE.tmdb_id}}}"
         for folder in (
             shared,
             self.root / "friend" / "state",
@@ -70,8 +71,8 @@ class Stage:
         """The friend's jack; returns when it answers."""
         config = {
             "jack": {
-                "internalUrl": f"http://127.0.0.1:{self.friend_port}",
-                "apiKey": self.key,
+                "internalUrl": _url(self.friend_port),
+                "apiKey": self._friend_key,
                 "statePath": str(self.root / "friend" / "state"),
             },
             "library": [{"folder": str(self.root / "friend" / "video")}],
@@ -84,10 +85,16 @@ class Stage:
                 raise UserError(f"the friend's jack did not start:\n{self.log_of('friend')}")
             patience.wait(0.05)
 
-    def start_you(self, cable_port: int) -> subprocess.Popen[bytes]:
-        """Your jack, whose only friend is at the other end of the cable."""
+    def start_you(
+        self, cable_port: int, radarr_url: str, radarr_key: str
+    ) -> subprocess.Popen[bytes]:
+        """Your jack: its only friend is at the other end of the cable, its Radarr is pretended."""
         config = {
-            "jack": {"statePath": str(self.state)},
+            "jack": {
+                "internalUrl": _url(self.your_port),
+                "apiKey": self._your_key,
+                "statePath": str(self.state),
+            },
             "downloads": {
                 "watchPath": str(self.watch),
                 "completedPath": str(self.completed),
@@ -95,31 +102,23 @@ class Stage:
                 "checkpointBytes": max(MIB // 16, self.film_bytes // 32),
                 "minFreeBytes": 0,
             },
-            "peers": [{"name": "friend", "url": _url(cable_port), "apiKey": self.key}],
+            "servers": [
+                {
+                    "name": "Radarr",
+                    "type": "radarr",
+                    "url": radarr_url,
+                    "apiKey": radarr_key,
+                    "source": False,
+                    "autoregister": {"enable": True},
+                }
+            ],
+            "peers": [{"name": "friend", "url": _url(cable_port), "apiKey": self._friend_key}],
         }
         return self._start("you", config)
 
-    def release(self) -> Release:
-        """What a search at the friend's jack finds."""
-        session = new_session({protocol.API_KEY_HEADER: self.key}, None, 1)
-        wire = Wire()
-        url = _url(self.friend_port) + protocol.search_path()
-        response = send(session, "GET", url, who="friend", wire=wire)
-        body = read_capped(response, MIB, who="friend", wire=wire)
-        session.close()
-        return protocol.search_from_json(protocol.capped_json(body))[0]
-
-    def drop_stub(self, release: Release, cable_port: int) -> Path:
-        """What Radarr does when you grab the release: write a small torrent into the blackhole
-        folder.
-        """
-        peer_id = protocol.connector_id(_url(cable_port))
-        path = self.watch / f"{release.title}.torrent"
-        path.write_bytes(build_stub(Stub(peer_id, release.id), release.title, release.size))
-        return path
-
     def log_of(self, who: str) -> str:
-        return (self.root / f"{who}.log").read_text(errors="replace")
+        log = self.root / f"{who}.log"
+        return log.read_text(errors="replace") if log.exists() else ""
 
     def stop(self) -> None:
         """End both jacks as a service manager would."""
@@ -162,10 +161,11 @@ def _url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+def _free_ports(count: int) -> list[int]:
+    """Different ones, for they are all taken before any is given back."""
+    with contextlib.ExitStack() as taken:
+        probes = [taken.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def _listens(port: int) -> bool:

@@ -103,7 +103,6 @@ class Entry:
         if owner is not None:
             self._service.stay_behind(download, owner)
             return
-        self._take_over_part(download)
         self._service.dispatch(download)
 
     def _create(self, drop: Drop, release: Release, dest: Path, owner: int | None) -> Download:
@@ -168,12 +167,3 @@ class Entry:
         )
         self._service.later(download.id, 0.0)
         return True
-
-    def _take_over_part(self, download: Download) -> None:
-        """A settled row of the same file must not claim bytes that this one is about to replace."""
-        before = self._downloads.latest_for_destination(download.dest_path, download.id)
-        if before is not None and before.downloaded_bytes and before.status not in FINISHED:
-            self._downloads.forget_part(
-                before.id,
-                f"{before.error or 'ended'} (download {download.id} has since taken over its file)",
-            )

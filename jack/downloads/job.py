@@ -193,6 +193,7 @@ class Job:
         download = self._downloads.begin_attempt(before.id)
         if download is None or client is None:
             return None
+        self._take_over_part(download)
         progress = Progress()
         try:
             size = self._transfer(download, client, run, progress)
@@ -207,6 +208,14 @@ class Job:
         self._friends.note_answer(download.peer_id)
         desk.completed(download, size)
         return None
+
+    def _take_over_part(self, download: Download) -> None:
+        """Who ended earlier on the same file must not go on from bytes that are replaced now."""
+        for rival in self._downloads.rivals(download):
+            self._downloads.forget_part(
+                rival.id,
+                f"{rival.error or 'ended'} (download {download.id} has since taken over its file)",
+            )
 
     def _transfer(
         self, download: Download, client: PeerClient, run: Run, progress: Progress

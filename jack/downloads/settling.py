@@ -71,8 +71,9 @@ class Settling:
 
     def remove_part(self, download: Download) -> bool:
         """Remove the `.part` of a cancelled download when it is this download's own."""
-        newest = self._downloads.latest_for_destination(download.dest_path)
-        if newest is None or newest.id != download.id:
+        dest = download.dest_path
+        in_use = any(other.dest_path == dest for other in self._downloads.live())
+        if in_use or self._downloads.rivals(download):
             return False
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISREG(os.lstat(download.part_path).st_mode):

@@ -64,6 +64,12 @@ class Downloads(DownloadRows):
         where = "dest_path = ? AND id != ? AND status IN (?, ?)"
         return self._first(where, name_value(dest), by_others_than, *others) is not None
 
+    def rivals(self, download: Download) -> list[Download]:
+        """Rows that have ended and still claim bytes of the `.part` this download writes."""
+        where = "dest_path = ? AND id != ? AND status IN (?, ?) AND downloaded_bytes > 0"
+        ended = (S.FAILED.value, S.CANCELLED.value)
+        return self._list(where, name_value(download.dest_path), download.id, *ended)
+
     def blocked_by(self, download_id: int) -> list[Download]:
         return self._list(f"blocked_by = ? AND {_IS_LIVE} ORDER BY id", download_id, *_LIVE)
 

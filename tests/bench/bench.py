@@ -250,7 +250,8 @@ def _fill(s: Site, finished: int, waiting: int) -> None:
             ended = number < finished
             connection.execute(
                 "INSERT INTO downloads (status, torrent_filename, stub_fingerprint, stub_present,"
-                " peer_id, peer_name, item_id, filename, dest_path, category, release_size, release_json,"
+                " peer_id, peer_name, item_id,"
+                " filename, dest_path, category, release_size, release_json,"
                 " expected_bytes_mismatch, downloaded_bytes, best_bytes, attempts,"
                 " fruitless_attempts, next_attempt_at, wait_reason, error, started_at, updated_at)"
                 " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",

@@ -338,6 +338,31 @@ def test_line_16_another_grab_of_the_same_file_takes_the_part_over(running: Worl
     assert "download 2 has since taken over its file" in (old.error or "")
 
 
+def test_line_6_two_failures_on_one_file_never_go_on_from_each_others_bytes(
+    running: World,
+) -> None:
+    """Without an ETag nothing but the rows tells whose bytes lie in the .part."""
+    peer = running.friend()
+    other = "c:movie:2"
+    films = {ITEM: FILM, other: bytes(len(FILM))}
+    for item, body in films.items():
+        peer.offer(item, body, filename="film.mkv")
+        cut = lambda request: replace(peer.honest(request), cut_after=4000)  # noqa: E731
+        peer.script(file_path(item), cut, Answer(410))
+    running.start()
+    running.drop(peer)
+    running.until(S.FAILED)
+    eventually(lambda: running.parked == ["a.torrent"])
+    running.drop(peer, other, name="b")
+    running.until(S.FAILED, 2)
+    eventually(lambda: running.parked == ["a.torrent", "b.torrent"])
+    assert [running.row(number).downloaded_bytes for number in (1, 2)] == [0, 4000]
+    running.drop_again(running.watch / "failed" / "a.torrent")
+    running.until(S.COMPLETED)
+    assert running.row(1).dest_path.read_bytes() == FILM
+    assert running.row(2).downloaded_bytes == 0
+
+
 def test_line_16_a_stub_dropped_again_while_its_file_has_another_owner_waits(
     running: World,
 ) -> None:
