@@ -103,7 +103,11 @@ class Import:
         if grab is None:
             return self._ask(lambda: self._api.scan(self._path, wire))
         self._journal.claimed(self._id, self._name)
-        run = self._dry_run(wire)
+        run = self._api.dry_run(self._path, grab, wire)
+        if self._is_overtaken(run, wire):
+            return 0.0
+        if run is None:
+            raise PermanentError(self._unseen())
         if run.permanent:
             return self._rejected(quoted(run.permanent))
         if run.temporary:
@@ -127,11 +131,13 @@ class Import:
             return False
         return self._clock.now() - completed_at < GRAB_FRESH
 
-    def _dry_run(self, wire: Wire) -> DryRun:
-        run = self._api.dry_run(self._path, self._grab, wire)
-        if run is None:
-            raise PermanentError(self._unseen())
-        return run
+    def _is_overtaken(self, run: DryRun | None, wire: Wire) -> bool:
+        """Whether the server's own scanner came between the look and the dry run. Then what that
+        says is no verdict: the file is gone, or is "not an upgrade" of itself.
+        """
+        if run is not None and not run.permanent:
+            return False
+        return self._gone(self.handover.path) or self._is_imported(wire)
 
     def _unseen(self) -> str:
         return (
@@ -212,6 +218,9 @@ class Import:
         the dry run says why.
         """
         run = self._api.dry_run(self._path, self._known_grab(wire), wire)
+        if self._is_overtaken(run, wire):
+            self._looks, self._pause = 0, 0.0
+            return 0.0
         if run is None:
             return self._rejected(self._unseen(), own_words=False)
         if run.permanent:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -150,7 +151,7 @@ class _Play:
         if not equal:
             return None
         self._say(f"\nThe film is at {film}")
-        self._say(f"  (remove it with: rm -r {self._stage.root})")
+        self._say(f"  remove it with: rm -r {shlex.quote(str(self._stage.root))}")
         self._say('Next, with your own Radarr and a real friend: README, "Setting it up".')
         return film
 
@@ -184,7 +185,7 @@ class _Play:
                 bar.update(task, completed=max(_grown(row), row.downloaded_bytes))
                 if reached(row):
                     return row
-                if row.status in _ENDS or (row.status is DownloadStatus.COMPLETED and row.error):
+                if row.status in _ENDS or _is_rejected(row):
                     raise UserError(why(row, self._clock.now()))
             self._pause(you)
 
@@ -195,6 +196,12 @@ class _Play:
         if time.monotonic() > self._end:
             raise UserError(f"it took too long; your jack's log:\n{self._stage.log_of('you')}")
         self._patience.wait(LOOK_SECONDS)
+
+
+def _is_rejected(row: Download) -> bool:
+    """Complete, but the import is not tried again by itself."""
+    complete = row.status is DownloadStatus.COMPLETED
+    return complete and row.error is not None and row.next_attempt_at is None
 
 
 def _grown(row: Download) -> int:

@@ -121,17 +121,17 @@ class PretendRadarr:
 
     def _settings(self, method: str, kind: str, number: str, body: Any) -> Answer:
         entries = self._entries[kind]
-        if method == "GET":
+        if (method, number) == ("GET", ""):
             return 200, [_masked(entry) for entry in entries]
-        if method == "POST":
-            entries.append({**body, "id": len(entries) + 1})
-            saved = entries[-1]
-        else:
-            present = self._entry(kind, int(number))
-            if present is None:
-                return _NOT_FOUND
+        present = self._entry(kind, number)
+        if (method, number) == ("POST", ""):
+            saved = {**body, "id": len(entries) + 1}
+            entries.append(saved)
+        elif method == "PUT" and present is not None:
             saved = _kept_key(present, body)
             entries[entries.index(present)] = saved
+        else:
+            return _NOT_FOUND
         if kind == "indexer" and self._entry("downloadclient", saved.get("downloadClientId")):
             self.registered.set()
         return 201 if method == "POST" else 202, _masked(saved)
@@ -198,7 +198,7 @@ class PretendRadarr:
         self._history.append({**entry, "eventType": event, "data": data})
 
     def _entry(self, kind: str, number: object) -> dict[str, Any] | None:
-        return next((one for one in self._entries[kind] if one["id"] == number), None)
+        return next((one for one in self._entries[kind] if str(one["id"]) == str(number)), None)
 
 
 def _body(session: Any, url: str, max_bytes: int) -> bytes:

@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = IDLE_SECONDS
 
-    def do_GET(self) -> None:  # noqa: N802  (the name that http.server calls)
+    def do_GET(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         answer: Answer = (401, {"message": "Unauthorized"})
         if self.headers.get("X-Api-Key") == self.server.key:

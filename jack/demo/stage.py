@@ -23,6 +23,7 @@ from jack.support.files import printable
 MOVIE = Movie("Demo Film (2024)", tmdb_id=1)
 FILM = f"{MOVIE.folder} [WEBDL-1080p].mkv"
 START_SECONDS = 20.0
+STOP_SECONDS = 12.0
 MIB = 1024 * 1024
 
 
@@ -121,14 +122,16 @@ class Stage:
         return log.read_text(errors="replace") if log.exists() else ""
 
     def stop(self) -> None:
-        """End both jacks as a service manager would."""
-        for process in self._processes:
-            if process.poll() is None:
+        """End both jacks as a service manager would; at once when a second Ctrl-C interrupts it."""
+        try:
+            for process in self._processes:
                 process.terminate()
-        for process in self._processes:
-            try:
-                process.wait(12)
-            except subprocess.TimeoutExpired:
+            for process in self._processes:
+                process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            for process in self._processes:
                 process.kill()
                 process.wait()
 

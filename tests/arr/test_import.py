@@ -548,3 +548,28 @@ def test_a_file_taken_by_the_scanner_while_the_command_waits_is_imported_at_once
         radarr.import_by_its_own_scanner(SEEN)
         assert stand.step() is None
         assert stand.journal.said("imported") == [""]
+
+
+@pytest.mark.parametrize("leaves_source", [False, True])
+@pytest.mark.parametrize("after_a_command", [False, True])
+def test_a_scanner_that_comes_between_the_look_and_the_dry_run_is_no_rejection(
+    stage: Stage,
+    radarr: ImportingArr,
+    monkeypatch: pytest.MonkeyPatch,
+    leaves_source: bool,
+    after_a_command: bool,
+) -> None:
+    radarr.leaves_source, radarr.imports_nothing = leaves_source, after_a_command
+    radarr.grab(movie_id=7, info_hash=HASH)
+    stand, honest = stage(radarr), radarr._dry_run
+
+    def overtaken(path: str) -> list[dict[str, Any]]:
+        if len(radarr.commands) == int(after_a_command) and not radarr.rejections:
+            radarr.import_by_its_own_scanner(path)
+            radarr.rejections["film.mkv"] = [("Not an upgrade", "permanent")]
+        return honest(path)
+
+    monkeypatch.setattr(radarr, "_dry_run", overtaken)
+    stand.run()
+    assert [word for word, _, _ in stand.journal.words][-1] == "imported"
+    assert stand.journal.said("rejected") == []

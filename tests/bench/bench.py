@@ -1,10 +1,10 @@
-"""Measurements that print ratios, not verdicts: `python -m tests.bench.bench [large|small|start]
-[-n RUNS]`.
+"""Measurements that print ratios, not verdicts: `python -m tests.bench.bench [WHAT] [-n RUNS]`.
 
-large   one file over loopback through the whole daemon, durable at the end, against `curl -o`
-(which syncs nothing) from the same server, in turn; wall time, CPU per GiB, resident memory small
-2,000 stubs of 1 KiB files dropped at once: completed downloads per second start   `jack run` with
-10,000 finished and 1,000 waiting rows until it says that it is up
+large     one file over loopback through the whole daemon, durable at the end, against `curl -o`
+          (which syncs nothing) from the same server, in turn: wall time, CPU, resident memory
+small     2,000 stubs of 1 KiB files dropped at once: completed downloads per second
+latency   from the close of a stub to the first request at the peer, one stub after the other
+start     `jack run` with 10,000 finished and 1,000 waiting rows until it says that it is up
 
 The machine is never quiet: quote the medians of the ratios.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import queue
 import resource
 import shutil
 import signal
@@ -37,6 +38,7 @@ from jack.peers.protocol import connector_id, file_path
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import SystemClock
+from tests.support.scripted_peer import Answer, Request, ScriptedPeer, item_path
 
 KEY = "bench-key-0123456789"
 MIB = 1024 * 1024
@@ -227,6 +229,26 @@ def small(runs: int, count: int = 2000) -> None:
     row("resident memory at most", memory, " MiB")
 
 
+def latency(count: int = 100) -> None:
+    waits: list[float] = []
+    asked: queue.SimpleQueue[float] = queue.SimpleQueue()
+
+    def note(request: Request) -> Answer:
+        asked.put(time.monotonic())
+        return Answer(404)
+
+    with site() as s, ScriptedPeer(port=s.port) as peer, s.run("you", s.you()):
+        until(lambda: s.said("jack is up"))
+        for number in range(count):
+            item = f"c0ffee00:movie:{number}"
+            peer.always(item_path(item), note)
+            s.drop(Release(item, f"Film {number}", f"Film {number}.mkv", 2000, 1000))
+            closed = time.monotonic()
+            waits.append((asked.get(timeout=60) - closed) * 1000)
+    print(f"latency: {count} stubs, one after the other")
+    row("close of the stub to the first request", waits, " ms")
+
+
 def start(runs: int, finished: int = 10_000, waiting: int = 1_000) -> None:
     times = []
     for _ in range(runs):
@@ -286,7 +308,7 @@ def _fill(s: Site, finished: int, waiting: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "what", nargs="?", choices=("large", "small", "start", "all"), default="all"
+        "what", nargs="?", choices=("large", "small", "latency", "start", "all"), default="all"
     )
     parser.add_argument("-n", "--runs", type=int, default=5)
     parser.add_argument("--mib", type=int, default=1024, help="size of the large file")
@@ -295,6 +317,8 @@ def main() -> None:
         large(options.runs, options.mib * MIB)
     if options.what in {"small", "all"}:
         small(min(options.runs, 3))
+    if options.what in {"latency", "all"}:
+        latency()
     if options.what in {"start", "all"}:
         start(min(options.runs, 3))
 

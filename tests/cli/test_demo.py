@@ -1,10 +1,14 @@
-"""`jack demo` with a small film: the whole loop with two real processes."""
+"""`jack demo` with a small film: the whole circle with two real jacks and the pretend Radarr."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -13,7 +17,8 @@ import pytest
 
 from jack import demo
 from jack.demo.cable import Cable
-from jack.demo.stage import MIB, Stage
+from jack.demo.radarr import PretendRadarr
+from jack.demo.stage import MIB, MOVIE, Stage
 from jack.errors import UserError
 from tests.support.waiting import eventually
 
@@ -27,7 +32,28 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_demo_shows_a_cut_a_kill_a_resume_and_equal_hashes(
+def demo_process(temporary: Path, *arguments: str) -> subprocess.Popen[str]:
+    """The command as a process of its own, in a session of its own as in a terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "jack", "demo", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "TMPDIR": str(temporary)},
+        start_new_session=True,
+    )
+
+
+def is_empty_group(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_the_demo_goes_from_search_to_import_through_a_cut_and_a_kill(
     temporary: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "BYTES_PER_SECOND", 2 * MIB)
@@ -36,12 +62,48 @@ def test_the_demo_shows_a_cut_a_kill_a_resume_and_equal_hashes(
     ranges = re.findall(r"resumed with  Range: bytes=(\d+)-", out)
     assert len(ranges) >= 2, "after the cut, and after the kill"
     assert 0 < int(ranges[0]) < int(ranges[-1]) < FILM_BYTES
-    assert re.search(r"sha256 at yours +[0-9a-f]{64}  equal", out)
+    assert re.search(r"sha256 in Radarr's library +[0-9a-f]{64}  equal", out)
+    assert "Status: imported" in out
     assert "the stub is gone" in out
-    (left,) = temporary.iterdir()
-    (film,) = left.iterdir()
+    (film,) = (path for path in temporary.rglob("*") if not path.is_dir())
     assert film.stat().st_size == FILM_BYTES
-    assert str(film) in out.replace("\n", "")
+    assert film.parent.parts[-2:] == ("library", MOVIE.folder)
+    assert f"The film is at {film}\n" in out
+    assert f"rm -r {temporary / film.relative_to(temporary).parts[0]}\n" in out
+
+
+def test_without_a_terminal_the_demo_fits_one_screen_and_has_no_control_codes(
+    temporary: Path,
+) -> None:
+    process = demo_process(temporary, "--size-mib", "2")
+    out, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, out
+    assert all(character.isprintable() for character in out.replace("\n", "")), out
+    assert len(out.splitlines()) <= 24
+    eventually(lambda: is_empty_group(process.pid), what="the end of both jacks")
+
+
+def test_ctrl_c_leaves_nothing_behind(temporary: Path) -> None:
+    process = demo_process(temporary)
+    try:
+        eventually(lambda: list(temporary.rglob("you/state/jack.db")), 60.0, "your jack")
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert list(temporary.iterdir()) == []
+    eventually(lambda: is_empty_group(process.pid), what="the end of both jacks")
+
+
+def test_another_film_in_the_library_is_a_failure_and_is_not_kept(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "_sha256", lambda path: "0" * 64)
+    assert demo.run_demo(MIB) == 1
+    assert f"{'0' * 64}  DIFFERENT" in capsys.readouterr().out
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_demo_that_fails_says_why_and_leaves_nothing_behind(
@@ -50,6 +112,21 @@ def test_a_demo_that_fails_says_why_and_leaves_nothing_behind(
     monkeypatch.setattr(demo, "PATIENCE_SECONDS", 0.0)
     assert demo.run_demo(MIB) == 1
     assert "The demo did not work: it took too long" in capsys.readouterr().out
+    assert list(temporary.iterdir()) == []
+
+
+def test_an_import_that_is_refused_ends_the_demo_with_the_reason(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    objection = [{"reason": "Sample", "type": "permanent"}]
+    honest = PretendRadarr._dry_run
+    monkeypatch.setattr(
+        PretendRadarr,
+        "_dry_run",
+        lambda self, path: [{**one, "rejections": objection} for one in honest(self, path)],
+    )
+    assert demo.run_demo(MIB) == 1
+    assert "Radarr rejects the import: 'Sample'" in " ".join(capsys.readouterr().out.split())
     assert list(temporary.iterdir()) == []
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from jack.downloads.lanes import Lanes
+from jack.downloads.service import DownloadService
 from jack.errors import StorageError
 from jack.model import DownloadStatus, WaitReason
 from jack.peers.protocol import connector_id
@@ -72,6 +73,22 @@ def test_line_8_a_disk_that_refuses_costs_no_attempt_and_blames_no_friend(
     assert stepped.row(1).status is S.WAITING
     stepped.advance(30)
     stepped.until(S.COMPLETED, 1, attempts=1)
+
+
+def test_a_bug_between_two_attempts_fails_that_row_with_a_traceback_and_the_slot_lives_on(
+    running: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = running.friend()
+    peer.offer(ITEM, FILM, filename="film.mkv")
+    peer.offer("c:movie:2", FILM, filename="other.mkv")
+    break_once(monkeypatch, DownloadService, "adopt", ZeroDivisionError("a bug"))
+    running.start()
+    running.drop(peer)
+    row = running.until(S.FAILED)
+    assert "an error in jack itself (ZeroDivisionError)" in (row.error or "")
+    assert "a bug" in caplog.text
+    running.drop(peer, "c:movie:2", name="b")
+    running.until(S.COMPLETED, 2)
 
 
 def test_a_bug_inside_an_attempt_fails_that_row_with_a_traceback_and_the_slot_lives_on(
