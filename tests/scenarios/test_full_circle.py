@@ -116,8 +116,8 @@ class Circle:
 
     def assert_never_partial(self, scanner: WatchFolderScanner) -> None:
         """The scanner looked at the right folder, and what it took for a video was the whole."""
-        assert f"{self.file.name}.part" in scanner.ignored
         assert scanner.sightings == {self.file.name: {SIZE}}
+        assert f"{self.file.name}.part" in scanner.ignored
         assert [(found.path.name, found.sha256) for found in scanner.importable] == [
             (self.file.name, self.sha256)
         ]
