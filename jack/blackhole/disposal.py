@@ -6,6 +6,7 @@ stub. So the content is read again each time, and only a stub that still says th
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import logging
@@ -19,7 +20,7 @@ from jack.blackhole.reading import fingerprint, snapshot
 from jack.blackhole.stub import read_stub
 from jack.errors import StorageError
 from jack.model import Stub
-from jack.support.files import NAME_MAX_BYTES, rename_new, same_file
+from jack.support.files import NAME_MAX_BYTES, fsync_directory, same_file
 
 log = logging.getLogger(__name__)
 
@@ -64,28 +65,29 @@ def park_failed_stub(path: Path, stub: Stub) -> Path | None:
         return _move(path, stub, folder)
     except FileNotFoundError:
         return None
-    except (OSError, StorageError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+    except OSError as error:
         log.warning(
             "stub %s cannot be moved to %s/ (%s); it stays where it is",
             for_log(path.name),
             FAILED_FOLDER,
-            reason,
+            error.strerror,
         )
         return None
 
 
 def _move(path: Path, stub: Stub, folder: Path) -> Path:
+    """One rename, not a link and an unlink: whoever sees the stub in `folder` may drop it again at
+    once, and moving it onto its own second name would do nothing. Only jack writes to `folder`.
+    """
     for target in _candidates(folder, path.name):
-        try:
-            rename_new(path, target)
-        except FileExistsError:
-            if not _still_holds(target, stub):
-                continue
-            if same_file(path, target):
-                os.unlink(path)  # rename(2) does nothing between two links of one file
-            else:
-                os.replace(path, target)
+        if os.path.lexists(target) and not _still_holds(target, stub):
+            continue
+        if same_file(path, target):
+            os.unlink(path)  # rename(2) does nothing between two links of one file
+        else:
+            os.replace(path, target)
+        with contextlib.suppress(StorageError):  # undone by a power cut it is only moved again
+            fsync_directory(folder)
         return target
     raise OSError(errno.EEXIST, "too many files of that name")
 

@@ -179,13 +179,39 @@ def test_a_file_in_place_of_the_failed_folder_is_a_warning(
 def test_a_disk_that_refuses_is_a_warning(
     path: Path, stub: Stub, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse_sync(source: object, target: object) -> None:
-        raise StorageError("cannot sync the folder")
-
-    monkeypatch.setattr("jack.blackhole.disposal.rename_new", refuse_sync)
+    monkeypatch.setattr(os, "replace", refuse)
     assert park_failed_stub(path, stub) is None
     [line] = lines()
-    assert "(cannot sync the folder); it stays where it is" in line
+    assert "(Permission denied); it stays where it is" in line
+
+
+def test_a_disk_that_cannot_sync_the_folder_still_takes_the_stub(
+    path: Path, stub: Stub, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_sync(folder: object) -> None:
+        raise StorageError("cannot sync the folder")
+
+    monkeypatch.setattr("jack.blackhole.disposal.fsync_directory", refuse_sync)
+    assert park_failed_stub(path, stub) == path.parent / FAILED_FOLDER / path.name
+    assert not path.exists()
+
+
+def test_a_stub_is_never_seen_in_both_places(
+    path: Path, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever moved it back from `failed/` onto its own second name would move nothing."""
+    seen: list[tuple[bool, bool]] = []
+    parked = path.parent / FAILED_FOLDER / path.name
+    for name in ("replace", "rename", "link", "unlink"):
+        real = getattr(os, name)
+
+        def watched(*arguments: object, real: Callable[..., None] = real) -> None:
+            real(*arguments)
+            seen.append((path.exists(), parked.exists()))
+
+        monkeypatch.setattr(os, name, watched)
+    assert park_failed_stub(path, stub) == parked
+    assert seen == [(False, True)]
 
 
 def test_a_stub_that_vanishes_while_it_is_moved_is_no_trouble(
@@ -194,7 +220,7 @@ def test_a_stub_that_vanishes_while_it_is_moved_is_no_trouble(
     def gone(source: object, target: object) -> None:
         raise FileNotFoundError(errno.ENOENT, "gone")
 
-    monkeypatch.setattr("jack.blackhole.disposal.rename_new", gone)
+    monkeypatch.setattr(os, "replace", gone)
     assert park_failed_stub(path, stub) is None
     assert lines() == []
 
@@ -202,10 +228,11 @@ def test_a_stub_that_vanishes_while_it_is_moved_is_no_trouble(
 def test_a_name_taken_over_and_over_ends_in_a_warning(
     path: Path, stub: Stub, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def taken(source: object, target: object) -> None:
-        raise FileExistsError(errno.EEXIST, "File exists")
-
-    monkeypatch.setattr("jack.blackhole.disposal.rename_new", taken)
+    monkeypatch.setattr("jack.blackhole.disposal._MAX_COPIES", 1)
+    failed = path.parent / FAILED_FOLDER
+    failed.mkdir()
+    for name in ("X.torrent", "X (2).torrent"):
+        (failed / name).write_bytes(b"somebody else's")
     assert park_failed_stub(path, stub) is None
     [line] = lines()
     assert "too many files of that name" in line
