@@ -54,6 +54,9 @@ class Database:
             self._create_private()
             self.raw.connect(reuse_if_open=True)
             migrate(self.raw) if may_migrate else check_version(self.raw)
+        except StateError:
+            self.raw.close()
+            raise
         except (peewee.PeeweeException, sqlite3.Error, OSError) as error:
             with contextlib.suppress(peewee.PeeweeException, sqlite3.Error):
                 self.raw.close()
