@@ -48,13 +48,3 @@ def retry_offline(download: Download, downloads: Downloads) -> None:
 def cancel_offline(download: Download, settling: Settling) -> None:
     """No daemon runs: row, `.part` and stub are settled here."""
     settling.cancel(download, CANCELLED_BY_USER)
-
-
-__all__ = [
-    "CANCELLED_BY_USER",
-    "FINISHED",
-    "cancel_offline",
-    "objection_to_cancel",
-    "objection_to_retry",
-    "retry_offline",
-]

@@ -31,10 +31,9 @@ class Downloads(DownloadRows):
     def get(self, download_id: int) -> Download | None:
         return self._first("id = ?", download_id)
 
-    def all(self, limit: int | None = None) -> list[Download]:
+    def all(self) -> list[Download]:
         """Newest change first; ties by id."""
-        order = "1 ORDER BY updated_at DESC, id DESC"
-        return self._list(order) if limit is None else self._list(f"{order} LIMIT ?", limit)
+        return self._list("1 ORDER BY updated_at DESC, id DESC")
 
     def live(self) -> list[Download]:
         """Everything that still owns its destination, oldest first."""
@@ -72,10 +71,6 @@ class Downloads(DownloadRows):
 
     def blocked_by(self, download_id: int) -> list[Download]:
         return self._list(f"blocked_by = ? AND {_IS_LIVE} ORDER BY id", download_id, *_LIVE)
-
-    def counts(self) -> dict[DownloadStatus, int]:
-        rows = self._execute("SELECT status, COUNT(*) FROM downloads GROUP BY status")
-        return {DownloadStatus(status): count for status, count in rows.fetchall()}
 
     # -- the life of a row -----------------------------------------------------------------------
 

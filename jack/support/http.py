@@ -28,7 +28,6 @@ from urllib3.exceptions import (
 )
 
 from jack.errors import (
-    Interrupted,
     JackError,
     PeerRefused,
     PeerUnreachable,
@@ -348,15 +347,3 @@ def read_capped(response: requests.Response, limit: int, *, who: str, wire: Wire
                 raise ProtocolError(f"{who} answered with more than {limit} bytes")
     wire.check()
     return bytes(body)
-
-
-__all__ = [
-    "CONNECT_TIMEOUT_SECONDS",
-    "HEADER_DEADLINE_SECONDS",
-    "Interrupted",
-    "Wire",
-    "new_session",
-    "read_capped",
-    "send",
-    "translated",
-]
