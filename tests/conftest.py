@@ -1,6 +1,8 @@
-"""Fixtures of all tests."""
+"""Fixtures of all tests, and the list of faults at the end of a run."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,3 +12,33 @@ from tests.support.clock import FakeClock
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "fault(*ids): the faults of tests/README.md that this test brings about"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    report.faults = [id_ for mark in item.iter_markers("fault") for id_ in mark.args]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which fault was tried by which tests, and how that ended."""
+    outcomes: dict[str, dict[str, set[str]]] = {}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.getreports(outcome):
+            if outcome == "passed" and report.when != "call":
+                continue
+            for id_ in getattr(report, "faults", ()):
+                test = report.nodeid.rpartition("/")[2].partition("[")[0]
+                outcomes.setdefault(id_, {}).setdefault(outcome, set()).add(test)
+    if outcomes:
+        terminalreporter.section("faults")
+    for id_ in sorted(outcomes, key=lambda id_: (id_.rstrip("0123456789"), len(id_), id_)):
+        for outcome, tests in outcomes[id_].items():
+            terminalreporter.write_line(f"{id_:>4} {outcome}: {', '.join(sorted(tests))}")
