@@ -32,6 +32,7 @@ def test_a_stub_that_is_done_with_is_removed(path: Path, stub: Stub) -> None:
     assert not path.exists()
 
 
+@pytest.mark.fault("W11")
 def test_a_stub_that_is_gone_already_counts_as_removed(folder: Path, stub: Stub) -> None:
     assert remove_stub(folder / "X.torrent", stub)
     assert remove_stub(folder / "no" / "X.torrent", stub)
@@ -70,6 +71,7 @@ def test_a_folder_of_that_name_is_left_alone(folder: Path, stub: Stub) -> None:
     assert (folder / "X.torrent").is_dir()
 
 
+@pytest.mark.fault("D18")
 def test_a_stub_that_cannot_be_removed_is_a_warning(
     path: Path, stub: Stub, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ def test_a_scan_request_comes_out_once() -> None:
     assert not inbox.take(0).scan
 
 
+@pytest.mark.fault("W7")
 def test_too_many_names_become_one_scan() -> None:
     inbox = Inbox(max_names=3)
     for number in range(4):

@@ -109,6 +109,7 @@ def test_a_name_in_any_bytes_is_accepted(
     assert [os.fsencode(drop.name) for drop in recipient.got()] == [raw]
 
 
+@pytest.mark.fault("W17")
 def test_a_mtime_in_the_future_is_no_obstacle(
     intake: Intake, folder: Path, recipient: Recipient, whole: bytes, set_mtime: SetMtime
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_mtime_in_the_future_is_no_obstacle(
     assert len(recipient.got()) == 1
 
 
+@pytest.mark.fault("W7")
 def test_five_thousand_stubs_are_taken_by_one_scan_and_hardly_cost_the_next(
     intake: Intake,
     folder: Path,
@@ -149,6 +151,7 @@ def test_a_stop_ends_a_long_scan(
 # -- half written ----------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("W1")
 def test_an_in_place_write_is_not_judged_before_it_is_whole(
     intake: Intake, folder: Path, recipient: Recipient, whole: bytes, lines: Lines
 ) -> None:
@@ -177,6 +180,7 @@ def test_a_growing_file_is_looked_at_again_before_the_next_scan(
     assert len(recipient.got()) == 1
 
 
+@pytest.mark.fault("W1")
 def test_an_unreadable_file_is_said_once_after_a_minute_without_change_and_stays(
     intake: Intake, folder: Path, clock: FakeClock, whole: bytes, lines: Lines
 ) -> None:
@@ -227,6 +231,7 @@ def test_an_unreadable_file_unchanged_for_ten_minutes_is_not_read_any_more(
     intake.scan()
 
 
+@pytest.mark.fault("W1")
 def test_a_file_that_changes_while_it_is_read_is_looked_at_again_soon(
     intake: Intake,
     folder: Path,
@@ -258,6 +263,7 @@ def test_a_file_that_changes_while_it_is_read_is_looked_at_again_soon(
 # -- overwritten -----------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("W10")
 def test_an_overwritten_stub_is_a_new_drop(
     intake: Intake, folder: Path, recipient: Recipient, stub_bytes: StubBytes
 ) -> None:
@@ -269,6 +275,7 @@ def test_an_overwritten_stub_is_a_new_drop(
     assert [drop.stub for drop in recipient.got()] == [a_stub(1), a_stub(234)]
 
 
+@pytest.mark.fault("W10")
 def test_an_overwrite_within_one_tick_of_a_coarse_mtime_is_noticed(
     intake: Intake,
     folder: Path,
@@ -400,6 +407,7 @@ def test_a_stub_of_exactly_the_limit_is_taken(
     assert len(recipient.got()) == 1
 
 
+@pytest.mark.fault("W16")
 def test_a_magnet_file_gets_one_line_that_says_what_to_do(
     intake: Intake, folder: Path, lines: Lines
 ) -> None:
@@ -457,6 +465,7 @@ def test_a_symbolic_link_to_a_stub_is_taken(
 # -- trouble ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("W14")
 @pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE, errno.EIO, errno.ENOENT])
 def test_a_folder_that_cannot_be_read_is_said_once_and_its_return_too(
     intake: Intake,
@@ -487,6 +496,7 @@ def test_a_folder_that_cannot_be_read_is_said_once_and_its_return_too(
     assert lines()[1:] == [f"the watch folder {folder} can be read again"]
 
 
+@pytest.mark.fault("W14")
 def test_a_stub_that_may_not_be_read_is_said_once_and_taken_when_it_may(
     intake: Intake,
     folder: Path,
@@ -549,6 +559,7 @@ def test_the_watcher_is_checked_before_each_scan(
     assert len(recipient.got()) == 1
 
 
+@pytest.mark.fault("C14")
 def test_the_loop_survives_a_bug_in_a_step(
     folder: Path,
     recipient: Recipient,

@@ -105,6 +105,7 @@ def test_white_space_behind_the_end_is_tolerated() -> None:
     assert read_stub(build_stub(STUB, "T", 7) + b"\r\n \t") == STUB
 
 
+@pytest.mark.fault("W1")
 def test_a_stub_truncated_anywhere_is_unreadable() -> None:
     data = build_stub(STUB, "Big Buck Bunny", PIECE_BYTES * 2)
     assert {read_stub(data[:end]) for end in range(len(data))} == {NoStub.UNREADABLE}

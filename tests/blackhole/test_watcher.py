@@ -86,6 +86,7 @@ def test_a_stub_written_in_two_halves_is_taken_when_it_is_closed(
     assert recipient.next().name == "X.torrent"
 
 
+@pytest.mark.fault("W3")
 def test_an_empty_stub_that_is_filled_later_is_taken(
     watched: Watcher, folder: Path, recipient: Recipient, whole: bytes
 ) -> None:
@@ -242,6 +243,7 @@ def test_parking_a_stub_does_not_hold_up_the_next(
     assert statistics.median(waits) < 0.4
 
 
+@pytest.mark.fault("W7")
 def test_two_thousand_stubs_dropped_at_once_are_all_taken_once(
     watched: Watcher, folder: Path, recipient: Recipient, stub_bytes: StubBytes
 ) -> None:
@@ -290,6 +292,7 @@ def test_events_mode_watches_network_folders_too(folder: Path, inbox: Inbox) -> 
     watcher.stop()
 
 
+@pytest.mark.fault("W4")
 def test_an_observer_that_never_fires_is_made_up_for_by_the_scan(
     folder: Path, inbox: Inbox, running: Start, recipient: Recipient, whole: bytes
 ) -> None:
@@ -301,6 +304,7 @@ def test_an_observer_that_never_fires_is_made_up_for_by_the_scan(
     watcher.stop()
 
 
+@pytest.mark.fault("W6")
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE, errno.ENOSYS])
 @pytest.mark.parametrize("where", ["factory", "start"])
 def test_a_reached_limit_is_said_once_and_left_to_the_scan(
@@ -330,6 +334,7 @@ def test_a_reached_limit_is_said_once_and_left_to_the_scan(
     assert threading.active_count() == before
 
 
+@pytest.mark.fault("W6")
 def test_events_come_back_when_the_limit_is_raised(
     folder: Path, inbox: Inbox, lines: Lines, whole: bytes
 ) -> None:
@@ -353,6 +358,7 @@ def test_events_come_back_when_the_limit_is_raised(
 # -- what happens to observers ---------------------------------------------------------------------
 
 
+@pytest.mark.fault("W8")
 def test_a_bug_in_the_handler_does_not_end_the_events(
     watcher: Watcher,
     folder: Path,
@@ -422,6 +428,7 @@ def test_a_missing_folder_is_watched_as_soon_as_it_is_back(
     assert eventually(lambda: inbox.take(0.1).names) == ("X.torrent",)
 
 
+@pytest.mark.fault("C14")
 def test_a_dead_observer_is_replaced_by_the_next_check(
     folder: Path, inbox: Inbox, lines: Lines
 ) -> None:

@@ -50,6 +50,7 @@ def test_a_state_folder_that_is_a_file_is_a_failure(patient: Patient) -> None:
     assert "FAIL statePath" in line
 
 
+@pytest.mark.fault("D9")
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_may_not_be_written_to_names_the_user(patient: Patient) -> None:
     patient.watch.chmod(0o555)
@@ -68,6 +69,7 @@ def test_too_little_space_is_a_failure(patient: Patient) -> None:
     assert line.endswith("-> make room, or lower minFreeBytes")
 
 
+@pytest.mark.fault("W4")
 def test_how_stubs_are_noticed_is_said(patient: Patient) -> None:
     patient.blocks["downloads"]["watchMode"] = "poll"
     finding = patient.found("new stubs in watchPath")

@@ -40,6 +40,7 @@ def test_a_cancelled_action_never_runs(clock: FakeClock) -> None:
     assert done == []
 
 
+@pytest.mark.fault("C16")
 def test_a_wall_clock_that_jumps_changes_nothing(clock: FakeClock) -> None:
     agenda = Agenda(clock)
     agenda.after(10, "row", lambda: None)
@@ -49,6 +50,7 @@ def test_a_wall_clock_that_jumps_changes_nothing(clock: FakeClock) -> None:
     assert agenda.run_due() == 10
 
 
+@pytest.mark.fault("C14")
 def test_a_bug_in_one_action_is_logged_and_the_next_one_runs(
     clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -130,6 +130,7 @@ def test_a_file_that_arr_has_moved_away_is_fetched_again(running: World) -> None
     assert len(peer.requests_to(PATH)) == 2
 
 
+@pytest.mark.fault("W10")
 def test_line_6_the_same_stub_name_with_other_content_is_another_grab(running: World) -> None:
     peer, gate = running.friend(), threading.Event()
     peer.offer(ITEM, FILM, filename="one.mkv", title="One")
@@ -148,6 +149,7 @@ def test_line_6_the_same_stub_name_with_other_content_is_another_grab(running: W
 # -- after success ---------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("W15")
 def test_line_15_the_stub_goes_and_only_the_right_server_is_told(running: World) -> None:
     with FakeArr("radarr") as radarr, FakeArr("sonarr") as sonarr:
         running.servers = (server("Radarr", radarr), server("Sonarr", sonarr))
@@ -302,6 +304,7 @@ def test_line_16_also_after_a_restart_and_with_a_fresh_stub_of_that_name(running
     eventually(lambda: running.parked == [], what="removal of the copy parked before")
 
 
+@pytest.mark.fault("D18")
 def test_line_16_a_stub_that_cannot_be_parked_does_not_come_in_again_by_itself(
     running: World,
 ) -> None:

@@ -52,6 +52,7 @@ def break_once(
 LOCKED = "the database did not take a record: database is locked"
 
 
+@pytest.mark.fault("D9")
 def test_line_8_a_disk_that_refuses_costs_no_attempt_and_blames_no_friend(
     stepped: World, lines: Callable[[], list[str]]
 ) -> None:
@@ -75,6 +76,7 @@ def test_line_8_a_disk_that_refuses_costs_no_attempt_and_blames_no_friend(
     stepped.until(S.COMPLETED, 1, attempts=1)
 
 
+@pytest.mark.fault("C13")
 def test_a_bug_between_two_attempts_fails_that_row_with_a_traceback_and_the_slot_lives_on(
     running: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -91,6 +93,7 @@ def test_a_bug_between_two_attempts_fails_that_row_with_a_traceback_and_the_slot
     running.until(S.COMPLETED, 2)
 
 
+@pytest.mark.fault("C13")
 def test_a_bug_inside_an_attempt_fails_that_row_with_a_traceback_and_the_slot_lives_on(
     running: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -111,6 +114,7 @@ def test_a_bug_inside_an_attempt_fails_that_row_with_a_traceback_and_the_slot_li
     running.until(S.COMPLETED, 1)
 
 
+@pytest.mark.fault("B5")
 @pytest.mark.parametrize("method", ["begin_attempt", "expect", "complete", "wait"])
 def test_a_database_that_refuses_one_statement_only_delays(
     stepped: World, monkeypatch: pytest.MonkeyPatch, method: str
@@ -208,6 +212,7 @@ def test_a_friends_outage_that_cannot_be_recorded_does_not_end_the_looking(
     stepped.until(S.WAITING, wait_reason=WaitReason.UNREACHABLE)
 
 
+@pytest.mark.fault("B2")
 def test_a_database_locked_by_another_program_for_long_loses_nothing(
     running: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

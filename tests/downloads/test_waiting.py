@@ -75,6 +75,7 @@ def test_line_9_a_wait_survives_a_restart_and_ends_on_time(stepped: World) -> No
     stepped.until(S.COMPLETED, attempts=2)
 
 
+@pytest.mark.fault("C16")
 def test_line_9_a_wait_that_ended_while_jack_was_off_goes_on_at_once(stepped: World) -> None:
     peer = stepped.friend()
     peer.offer("c:movie:1", FILM)
@@ -268,6 +269,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return made
 
 
+@pytest.mark.fault("D1")
 def test_line_13_a_download_waits_for_space_and_starts_by_itself(
     stepped: World, disk: Disk
 ) -> None:
@@ -289,6 +291,7 @@ def test_line_13_a_download_waits_for_space_and_starts_by_itself(
     stepped.until(S.COMPLETED, attempts=1)
 
 
+@pytest.mark.fault("D1")
 def test_line_13_min_free_bytes_stays_free(tmp_path: Path, clock: Any, disk: Disk) -> None:
     with world(tmp_path, clock, **{**SLOW, "min_free_bytes": 1000}) as made:
         disk.free = len(FILM) + 999
@@ -303,6 +306,7 @@ def test_line_13_min_free_bytes_stays_free(tmp_path: Path, clock: Any, disk: Dis
         made.until(S.COMPLETED)
 
 
+@pytest.mark.fault("D2")
 def test_line_13_waiting_for_space_survives_a_restart_and_is_looked_at_at_once(
     stepped: World, disk: Disk
 ) -> None:
@@ -317,6 +321,7 @@ def test_line_13_waiting_for_space_survives_a_restart_and_is_looked_at_at_once(
     stepped.until(S.COMPLETED, attempts=1)
 
 
+@pytest.mark.fault("D21")
 def test_line_13_space_promised_to_a_running_download_is_not_promised_twice(
     tmp_path: Path, disk: Disk
 ) -> None:

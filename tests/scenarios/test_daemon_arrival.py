@@ -126,6 +126,7 @@ def test_line_1_a_stub_that_lies_there_at_start_is_taken(household: Household) -
     household.arrived(FILM, "Film.torrent")
 
 
+@pytest.mark.fault("W4")
 def test_line_1_polling_finds_a_stub_without_any_file_event(household: Household) -> None:
     household.you.configure(downloads={"watchMode": "poll", "rescanIntervalMs": 200})
     household.you.start()
@@ -134,6 +135,7 @@ def test_line_1_polling_finds_a_stub_without_any_file_event(household: Household
     household.arrived(FILM, "Film.torrent")
 
 
+@pytest.mark.fault("W15")
 def test_line_15_an_episode_is_handed_to_sonarr_only(household: Household) -> None:
     household.you.start()
     household.you.drop("Episode.torrent", household.port.url, household.item(EPISODE))
@@ -175,6 +177,7 @@ def you(new_jack: Callable[..., Jack], peer: ScriptedPeer) -> Jack:
     return new_jack(peers=[peer_entry("friend", peer.url)])
 
 
+@pytest.mark.fault("W1")
 def test_line_1_a_stub_written_in_place_is_looked_at_again_when_it_is_whole(
     you: Jack, peer: ScriptedPeer
 ) -> None:

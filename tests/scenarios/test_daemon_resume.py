@@ -318,6 +318,7 @@ def test_line_17_without_a_downloads_block_stale_rows_fail_naming_their_part(
     assert peer.requests == []
 
 
+@pytest.mark.fault("C8")
 def test_line_18_a_stop_checkpoints_everything_and_the_next_start_finishes_all(
     new_jack: Callable[..., Jack],
     new_peer: Callable[[], ScriptedPeer],
@@ -378,6 +379,7 @@ def _silent_url(stack: ExitStack) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+@pytest.mark.fault("C8")
 def test_line_18_a_stop_does_not_wait_for_connections_that_come_to_nothing(
     new_jack: Callable[..., Jack], stack: ExitStack
 ) -> None:
@@ -442,6 +444,7 @@ def test_line_18_an_idle_jack_leaves_with_0_on_either_signal(
     assert "jack has stopped" in you.log
 
 
+@pytest.mark.fault("C10")
 def test_line_19_a_second_jack_on_the_same_state_exits_3_naming_the_first(you: Jack) -> None:
     process = you.start()
     second = you.run("run")

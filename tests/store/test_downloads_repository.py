@@ -144,6 +144,7 @@ def test_a_failed_row_is_revived_with_its_durable_offset(downloads: Downloads, m
     assert now.stub_present and now.stub_fingerprint == "9:9:9"
 
 
+@pytest.mark.fault("B15")
 def test_newest_change_comes_first_and_ties_are_broken_by_id(
     downloads: Downloads, make: Make, clock: FakeClock
 ) -> None:
@@ -192,6 +193,7 @@ def test_stubs_left_behind_are_those_of_settled_rows(downloads: Downloads, make:
     assert [row.id for row in downloads.live()] == [live.id]
 
 
+@pytest.mark.fault("B3")
 def test_two_threads_reading_then_writing_never_meet_a_locked_database(
     database: Database, downloads: Downloads, make: Make
 ) -> None:
@@ -215,6 +217,7 @@ def test_two_threads_reading_then_writing_never_meet_a_locked_database(
     assert errors == []
 
 
+@pytest.mark.fault("B4")
 def test_a_hundred_short_threads_leave_no_descriptor_behind(
     database: Database, downloads: Downloads, make: Make
 ) -> None:
@@ -236,6 +239,7 @@ def test_a_hundred_short_threads_leave_no_descriptor_behind(
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
+@pytest.mark.fault("B5")
 def test_a_full_disk_under_the_database_is_a_storage_error(
     database: Database, downloads: Downloads, make: Make
 ) -> None:

@@ -55,6 +55,7 @@ def test_a_migration_that_breaks_half_way_leaves_the_old_version_whole(tmp_path:
     raw.close()
 
 
+@pytest.mark.fault("C17")
 def test_a_newer_database_is_refused_with_the_remedy(tmp_path: Path) -> None:
     Database(tmp_path).close()
     with sqlite3.connect(tmp_path / "jack.db") as connection:
@@ -77,6 +78,7 @@ def test_a_look_from_outside_creates_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("C17")
 def test_an_import_that_version_1_had_handed_over_is_followed_by_this_one(tmp_path: Path) -> None:
     old = SqliteDatabase(str(tmp_path / "jack.db"))
     migrate(old, MIGRATIONS[:1])

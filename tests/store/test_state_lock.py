@@ -13,6 +13,7 @@ from jack.errors import AlreadyRunning, StateError
 from jack.store.lock import StateLock
 
 
+@pytest.mark.fault("C10")
 def test_line_19_a_second_jack_is_refused_and_told_the_pid_of_the_first(tmp_path: Path) -> None:
     first = StateLock(tmp_path)
     first.acquire()
@@ -27,6 +28,7 @@ def test_line_19_a_second_jack_is_refused_and_told_the_pid_of_the_first(tmp_path
     second.release()
 
 
+@pytest.mark.fault("C10")
 def test_the_lock_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
@@ -38,6 +40,7 @@ def test_the_lock_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:
     lock.release()
 
 
+@pytest.mark.fault("C11")
 def test_a_file_system_without_locks_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -209,6 +209,7 @@ def test_the_same_file_is_one_inode_and_links_are_not_followed(
 # -- syncing a folder ------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("D7")
 @pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
 def test_a_file_system_that_cannot_sync_folders_is_left_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: int

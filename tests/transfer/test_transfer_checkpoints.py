@@ -113,6 +113,7 @@ def test_the_end_syncs_nothing_when_all_is_recorded(bench: Bench) -> None:
     assert bench.recorded == []
 
 
+@pytest.mark.fault("D6")
 @pytest.mark.parametrize("error", [StorageError("EIO"), ValueError("a bug"), Interrupted("gone")])
 def test_after_a_failure_nothing_is_synced_or_recorded_any_more(
     bench: Bench, error: Exception
@@ -203,6 +204,7 @@ def test_a_failed_sync_while_waiting_for_the_network_ends_the_attempt_at_once(
     assert (rig.row.offset, running.progress.end_offset) == (0, 0)
 
 
+@pytest.mark.fault("D6")
 def test_after_a_failed_sync_only_the_last_good_checkpoint_counts(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,6 +172,7 @@ def disk(free: int, blocks: int = 10**9) -> Callable[[Path], Any]:
 MIB = 1024 * 1024
 
 
+@pytest.mark.fault("D21")
 def test_two_that_fit_alone_do_not_fit_together(tmp_path: Path) -> None:
     space = SpaceLedger(10 * MIB, disk(100 * MIB))
     with space.reserve(tmp_path, 60 * MIB):
@@ -221,6 +222,7 @@ def test_many_threads_never_promise_more_than_there_is(tmp_path: Path) -> None:
     assert len(got) == 100
 
 
+@pytest.mark.fault("D22")
 @pytest.mark.parametrize("lie", ["raises", "no blocks", "more free than there is"])
 def test_a_file_system_that_does_not_know_is_warned_of_once(
     tmp_path: Path, lie: str, caplog: pytest.LogCaptureFixture
@@ -293,6 +295,7 @@ DISK_ERRORS = [
 ]
 
 
+@pytest.mark.fault("D2")
 @pytest.mark.parametrize(("number", "kind"), DISK_ERRORS)
 def test_a_disk_that_refuses_bytes_keeps_those_before(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception]
@@ -318,6 +321,7 @@ def test_a_disk_that_refuses_bytes_keeps_those_before(
     assert rig.dest.read_bytes() == BODY
 
 
+@pytest.mark.fault("D9")
 def test_a_folder_that_cannot_be_written_is_the_disks_fault(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

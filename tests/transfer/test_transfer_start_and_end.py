@@ -24,6 +24,7 @@ def offered(peer: ScriptedPeer) -> None:
     peer.offer(ITEM, BODY, etag=ETAG)
 
 
+@pytest.mark.fault("D17")
 def test_a_file_arrives_complete_with_its_mode_whatever_the_umask(rig: Rig) -> None:
     before = os.umask(0o077)
     try:
@@ -81,6 +82,7 @@ def test_a_part_longer_than_recorded_is_cut_there(rig: Rig) -> None:
     assert rig.dest.read_bytes() == BODY
 
 
+@pytest.mark.fault("C20")
 @pytest.mark.parametrize("found", [400, None])
 def test_a_part_shorter_than_recorded_or_gone_starts_again(rig: Rig, found: int | None) -> None:
     rig.had(BODY[:1000], expected=len(BODY), etag=ETAG)
@@ -181,6 +183,7 @@ def test_bytes_then_row_then_name(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> 
     ]
 
 
+@pytest.mark.fault("D17")
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP])
 def test_a_file_system_without_modes_still_gets_the_file(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, number: int
