@@ -11,11 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
-from waitress.buffers import ReadOnlyFileBasedBuffer
-from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
 from jack.errors import UserError
+from jack.web.channel import FairChannel
 from jack.web.pace import UploadPace
 
 if TYPE_CHECKING:
@@ -28,62 +27,9 @@ MAX_REQUEST_HEADER_BYTES = 32_768
 IDLE_CONNECTION_SECONDS = 120
 MAX_CONNECTIONS = 256
 MAX_PORT = 65_535
-SEND_BYTES = 262_144
-"""Read from a file at once. What the socket does not take is read again, so more is not faster."""
-TURN_BYTES = 4 * SEND_BYTES
-"""Sent to one connection before the others get their turn."""
 LOOP_SECONDS = 1.0
 """How long the loop may sleep when nothing happens."""
 _ANY_ADDRESS = frozenset({"", "*", "::"})
-
-
-class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no types
-    """A connection that leaves room for the others.
-
-    waitress sends for as long as the socket takes bytes, so a reader as fast as the disk would hold
-    its only event loop for a whole film. After TURN_BYTES this channel says "socket full", which
-    waitress understands, and goes on in the next round of the loop. It says the same, and asks not
-    to be woken, while a file of its has no turn with `pace`; everything else leaves at once.
-    """
-
-    def __init__(self, *args: Any, pace: UploadPace | None = None, **kwargs: Any) -> None:
-        self._pace = pace
-        super().__init__(*args, **kwargs)
-        self.sendbuf_len = min(SEND_BYTES, pace.quantum_bytes) if pace else SEND_BYTES
-        self._turn_bytes = 0
-
-    def writable(self) -> bool:
-        if self._pace is not None and self._pace.holds(id(self)) and not self.will_close:
-            return False
-        return bool(super().writable())
-
-    def _flush_some(self, do_close: bool = True) -> bool:
-        self._turn_bytes = 0
-        return bool(super()._flush_some(do_close=do_close))
-
-    def send(self, data: bytes, do_close: bool = True) -> int:
-        if self._turn_bytes >= TURN_BYTES:
-            return 0
-        if self._pace is not None and isinstance(self.outbufs[0], ReadOnlyFileBasedBuffer):
-            return self._send_paced(self._pace, data, do_close)
-        sent = int(super().send(data, do_close=do_close) or 0)
-        self._turn_bytes += sent
-        return sent
-
-    def _send_paced(self, pace: UploadPace, data: bytes, do_close: bool) -> int:
-        granted = pace.take(id(self), len(data))
-        if not granted:
-            return 0
-        sent = int(super().send(memoryview(data)[:granted], do_close=do_close) or 0)
-        if sent < granted:
-            pace.give_back(granted - sent)
-        self._turn_bytes += sent
-        return sent
-
-    def del_channel(self, map: Any = None) -> None:
-        if self._pace is not None:
-            self._pace.forget(id(self))
-        super().del_channel(map)
 
 
 class Server:

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 from collections.abc import Callable
+from typing import NoReturn
 from urllib.parse import quote
 
 from jack.library.shared import OpenFile
@@ -36,17 +37,35 @@ class FileWindow:
         self._position = 0
         self._is_closed = False
 
+    @property
+    def left(self) -> int:
+        """Bytes from here to the end of the span."""
+        return self._span.length - self._position
+
     def read(self, size: int = -1) -> bytes:
-        left = self._span.length - self._position
-        wanted = left if size < 0 else min(size, left)
+        wanted = self.left if size < 0 else min(size, self.left)
         if wanted <= 0:
             return b""
         data = os.pread(self._opened.descriptor, wanted, self._span.start + self._position)
         if not data:
-            log.warning("%s became shorter while it was sent", shown(self._opened.filename))
-            raise OSError(errno.EIO, "the file became shorter while it was sent")
+            self._refuse_to_pad()
         self._position += len(data)
         return data
+
+    def send(self, descriptor: int, count: int) -> int:
+        """Have the kernel send up to `count` bytes from here to a socket, and stay here.
+
+        Raises OSError: BlockingIOError when the socket is full, and whatever else sendfile says.
+        """
+        start = self._span.start + self._position
+        sent = os.sendfile(descriptor, self._opened.descriptor, start, min(count, self.left))
+        if not sent:
+            self._refuse_to_pad()
+        return sent
+
+    def _refuse_to_pad(self) -> NoReturn:
+        log.warning("%s became shorter while it was sent", shown(self._opened.filename))
+        raise OSError(errno.EIO, "the file became shorter while it was sent")
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._span.length}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from jack.library.catalog import Catalog
 from jack.library.folder import FolderSource
 from jack.store.database import Database
 from jack.store.releases import Releases
+from jack.web import channel
 from jack.web.app import create_app
 from jack.web.auth import KeyGuard
 from jack.web.pace import UploadPace
@@ -57,6 +59,17 @@ def serve_blueprints(serve: Callable[..., Server]) -> Callable[..., Server]:
         return serve(create_app(blueprints), threads)
 
     return start
+
+
+@pytest.fixture(params=["sendfile", "copied"])
+def sending(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Files leave in both ways; a test that must hold for both asks for this."""
+    if request.param == "copied":
+        monkeypatch.setattr(channel, "HAS_SENDFILE", False)
+        monkeypatch.delattr(os, "sendfile", raising=False)
+    elif not channel.HAS_SENDFILE:
+        pytest.skip("this system has no sendfile")
+    return str(request.param)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from jack.web.streaming import content_disposition
 from tests.web.served_peer import KEY
 
 DATA = bytes(range(256)) * 40
+pytestmark = pytest.mark.usefixtures("sending")
 
 
 @pytest.fixture

@@ -91,6 +91,7 @@ def serving(name: str) -> int:
     return count
 
 
+@pytest.mark.usefixtures("sending")
 class TestReaders:
     def test_slow_ones_hold_neither_the_only_thread_nor_memory_nor_disk(
         self, peer: Any, big: str, monkeypatch: pytest.MonkeyPatch
@@ -159,6 +160,7 @@ class TestReaders:
         assert second.endswith(b"56789")
 
 
+@pytest.mark.usefixtures("sending")
 class TestVanishing:
     def test_two_hundred_aborted_requests_leave_no_descriptor(self, peer: Any, big: str) -> None:
         peer.get("/ping")
@@ -194,6 +196,7 @@ class TestVanishing:
         assert eventually(lambda: serving("empty.mkv") == 0)
 
 
+@pytest.mark.usefixtures("sending")
 class TestShrinking:
     def test_a_file_cut_while_it_is_sent_ends_the_connection_short(
         self, peer: Any, big: str, caplog: pytest.LogCaptureFixture

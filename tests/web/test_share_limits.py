@@ -339,6 +339,7 @@ class TestPace:
         with pytest.raises(ValueError, match="nothing"):
             UploadPace(0)
 
+    @pytest.mark.usefixtures("sending")
     def test_a_file_takes_as_long_as_the_rate_says_and_ping_does_not(
         self, peer: Peer, clock: Any, catalog: Catalog, serve: Callable[..., Server]
     ) -> None:

@@ -1,0 +1,124 @@
+"""A connection of the server: fair to the others, and files leave it without passing through us."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from waitress.buffers import ReadOnlyFileBasedBuffer
+from waitress.channel import HTTPChannel
+
+from jack.web.pace import UploadPace
+from jack.web.streaming import FileWindow
+
+COPY_BYTES = 262_144
+"""Read from a file at once where the kernel cannot send it by itself. What the socket does not take
+is read again, so more is not faster.
+"""
+TURN_BYTES = 2 * 1024 * 1024
+"""Sent to one connection before the others get their turn."""
+HAS_SENDFILE = hasattr(os, "sendfile")
+_NOT_THIS_FILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW})
+"""What sendfile says of a file system (FUSE, some network folders) that it cannot send from."""
+
+
+class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no types
+    """A connection that leaves room for the others.
+
+    waitress sends for as long as the socket takes bytes, so a reader as fast as the disk would hold
+    its only event loop for a whole film. After TURN_BYTES this channel says "socket full", which
+    waitress understands, and goes on in the next round of the loop. It says the same, and asks not
+    to be woken, while a file of its has no turn with `pace`; everything else leaves at once.
+    """
+
+    def __init__(self, *args: Any, pace: UploadPace | None = None, **kwargs: Any) -> None:
+        self._pace = pace
+        super().__init__(*args, **kwargs)
+        self.sendbuf_len = COPY_BYTES
+        self._turn_bytes = 0
+
+    def writable(self) -> bool:
+        if self._pace is not None and self._pace.holds(id(self)) and not self.will_close:
+            return False
+        return bool(super().writable())
+
+    def write_soon(self, data: Any) -> int:
+        """waitress reads what it sends from `data.file`; see Pieces."""
+        if isinstance(data, ReadOnlyFileBasedBuffer) and isinstance(data.file, FileWindow):
+            data.file = Pieces(data.file) if HAS_SENDFILE else data.file
+        return int(super().write_soon(data))
+
+    def _flush_some(self, do_close: bool = True) -> bool:
+        self._turn_bytes = 0
+        return bool(super()._flush_some(do_close=do_close))
+
+    def send(self, data: bytes | Piece, do_close: bool = True) -> int:
+        wanted = min(len(data), TURN_BYTES - self._turn_bytes)
+        if wanted <= 0:
+            return 0
+        if self._pace is None or not isinstance(self.outbufs[0], ReadOnlyFileBasedBuffer):
+            sent = self._send(data, wanted, do_close)
+        else:
+            sent = self._send_paced(self._pace, data, wanted, do_close)
+        self._turn_bytes += sent
+        return sent
+
+    def _send_paced(
+        self, pace: UploadPace, data: bytes | Piece, wanted: int, do_close: bool
+    ) -> int:
+        granted = pace.take(id(self), min(wanted, pace.quantum_bytes))
+        sent = self._send(data, granted, do_close) if granted else 0
+        if sent < granted:
+            pace.give_back(granted - sent)
+        return sent
+
+    def _send(self, data: bytes | Piece, count: int, do_close: bool) -> int:
+        if not isinstance(data, Piece):
+            return int(super().send(memoryview(data)[:count], do_close=do_close) or 0)
+        try:
+            return data.send(self.socket.fileno(), count)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            # A peer that is gone needs nothing else here: waitress closes on any OSError.
+            if error.errno not in _NOT_THIS_FILE:
+                raise
+            self.outbufs[0].file = data.window
+            return 0
+
+    def del_channel(self, map: Any = None) -> None:
+        if self._pace is not None:
+            self._pace.forget(id(self))
+        super().del_channel(map)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`length` bytes of a file that have not been read: the kernel sends them from its cache."""
+
+    window: FileWindow
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def send(self, descriptor: int, count: int) -> int:
+        return self.window.send(descriptor, min(count, self.length))
+
+
+class Pieces:
+    """Stands for a FileWindow towards waitress, which calls only what is here: what it "reads" are
+    Pieces, and it hands them to `FairChannel.send` without looking inside.
+    """
+
+    def __init__(self, window: FileWindow) -> None:
+        self._window = window
+        self.seek = window.seek
+        self.tell = window.tell
+        self.close = window.close
+
+    def read(self, size: int) -> Piece:
+        """All that is left, for nothing of it comes into memory; `size` is about memory."""
+        return Piece(self._window, self._window.left)
