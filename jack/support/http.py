@@ -34,6 +34,7 @@ from jack.errors import (
     ProtocolError,
     TransientError,
 )
+from jack.support.heads import BrokenChunks, NotHTTP, StrictResponse, TLSInstead
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 HEADER_DEADLINE_SECONDS = 30.0
@@ -107,6 +108,9 @@ _current_wire: contextvars.ContextVar[Wire | None] = contextvars.ContextVar("wir
 _NOT_HTTP = (
     http.client.BadStatusLine,
     http.client.LineTooLong,
+    http.client.UnknownProtocol,
+    NotHTTP,
+    BrokenChunks,
     urllib3.exceptions.InvalidHeader,  # two Content-Lengths that differ, for example
     requests.exceptions.InvalidHeader,
 )
@@ -120,7 +124,9 @@ def _bind_current(connection: Any, fresh: bool) -> None:
 
 
 class _Watched:
-    """Tells the current wire which socket carries its exchange."""
+    """Tells the current wire which socket carries its exchange, and reads answers strictly."""
+
+    response_class: type[http.client.HTTPResponse] = StrictResponse
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]  # urllib3's connection stands behind this class
@@ -156,6 +162,13 @@ class _Adapter(HTTPAdapter):
         }
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None whatever it says: requests prepares a redirect even when it is not to be followed,
+        and fetches and unpacks the whole body for that.
+        """
+
+
 def new_session(
     headers: Mapping[str, str], ca_file: str | None, pool_size: int
 ) -> requests.Session:
@@ -164,7 +177,7 @@ def new_session(
     The environment is not trusted: a proxy variable or a .netrc would send the key elsewhere.
     Cookies are refused, which also makes the session safe to share between threads.
     """
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
     session.verify = ca_file or True
     session.headers.clear()
@@ -289,11 +302,19 @@ def _translate(who: str, error: BaseException, wire: Wire) -> JackError:
     reset = _first(causes, ConnectionError, http.client.RemoteDisconnected) is not None
     if reset and not wire.fresh and wire.socket is not None:
         return _StaleConnection(f"{who} closed a kept-alive connection")
-    if _first(causes, *_NOT_HTTP) is not None and not reset:
+    if _first(causes, TLSInstead) is not None:
+        return PeerRefused(f"{who} answers TLS; its url should start with https://")
+    if _is_not_http(causes) and not reset:
         return ProtocolError(f"{who} sent something that is not HTTP")
     if _first(causes, TimeoutError, requests.Timeout) is not None:
         return TransientError(f"{who} did not answer in time")
     return TransientError(f"{who}: the connection broke ({_short(causes)})")
+
+
+def _is_not_http(causes: list[BaseException]) -> bool:
+    # The bare class is what http.client raises for more than 100 headers.
+    too_many = any(type(cause) is http.client.HTTPException for cause in causes)
+    return too_many or _first(causes, *_NOT_HTTP) is not None
 
 
 def _first(causes: list[BaseException], *kinds: type[BaseException]) -> BaseException | None:
@@ -341,7 +362,9 @@ def read_capped(response: requests.Response, limit: int, *, who: str, wire: Wire
         wire.deadline(HEADER_DEADLINE_SECONDS, f"{who}: the answer"),
         contextlib.closing(response),
     ):
-        for chunk in response.raw.stream(65536, decode_content=False):
+        # Not `stream`: that one reads the frames of a chunked body by itself, and a size of -1 as
+        # "everything there is".
+        while chunk := response.raw.read1(65536, decode_content=False):
             body += chunk
             if len(body) > limit:
                 raise ProtocolError(f"{who} answered with more than {limit} bytes")

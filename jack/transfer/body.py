@@ -22,8 +22,10 @@ from typing import Any, Protocol
 
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
+from jack import errors
 from jack.errors import TransientError
 from jack.support.clock import Clock
+from jack.support.heads import BrokenChunks
 from jack.support.http import Wire
 from jack.transfer.part import CANNOT_SPLICE, Part
 from jack.transfer.patience import Patience
@@ -59,6 +61,11 @@ class Reader(Protocol):
         Raises TransientError for the network, StorageError and its like for the disk, and what the
         wire was aborted with.
         """
+
+
+class BrokenFraming(errors.ProtocolError):
+    """Where the body's bytes end and its frames begin cannot be told: what was received of it may
+    hold wrong ones."""
 
 
 @contextlib.contextmanager
@@ -132,6 +139,8 @@ def _network_errors(who: str, wire: Wire) -> Iterator[None]:
     except (OSError, HTTPError, http.client.HTTPException, ValueError, AttributeError) as error:
         wire.check()
         causes = (error, error.__cause__)
+        if any(isinstance(cause, BrokenChunks) for cause in causes):
+            raise BrokenFraming(f"{who}: the chunks of the body do not fit together") from error
         told = (cause.strerror for cause in causes if isinstance(cause, OSError))
         why = next((text for text in told if text), type(error).__name__)
         raise TransientError(f"{who}: the connection broke ({why})") from error
@@ -287,7 +296,7 @@ class _Portable:
                     raise
                 data = b""  # just the end of the body, to be judged by what we counted
         self._patience.brought(len(data))
-        self._part.append(memoryview(data))
+        self._part.append(memoryview(data)[:limit])
         self._patience.waited(self._clock.monotonic() - begun)
 
     def _keep_watch(self, now: float) -> None:

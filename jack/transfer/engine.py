@@ -17,7 +17,7 @@ from jack.support.http import Wire
 from jack.support.statuses import error_for_status
 from jack.transfer import ranges
 from jack.transfer.answers import Anew, Append, Complete, Fresh, Question, Verdict, judge
-from jack.transfer.body import ALL_WAYS, Reader, Way, open_reader
+from jack.transfer.body import ALL_WAYS, BrokenFraming, Reader, Way, open_reader
 from jack.transfer.checkpoints import Checkpoints, Rhythm
 from jack.transfer.part import Part
 from jack.transfer.patience import Patience
@@ -153,7 +153,11 @@ class _Attempt:
             with contextlib.closing(self._open_file(asked, self._wire)) as response:
                 verdict = self._judge(response)
                 if not isinstance(verdict, Anew):
-                    return self._take(verdict, response, "If-Range" in asked)
+                    try:
+                        return self._take(verdict, response, "If-Range" in asked)
+                    except BrokenFraming as error:
+                        self._restart(str(error), Validator())
+                        raise
             self._restart(verdict.reason, Validator())  # only ever follows a Range, so ends here
 
     def _judge(self, response: requests.Response) -> Verdict:

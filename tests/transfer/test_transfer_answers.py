@@ -225,7 +225,7 @@ STATUSES: list[tuple[int, type[JackError]]] = [
     *((status, TransientError) for status in (408, 425, 429, 500, 502, 503, 504, 507, 522, 599)),
     *((status, TransientError) for status in (999,)),
     *((status, ProtocolError) for status in (201, 202, 203, 204, 205, 226, 299)),
-    *((status, ProtocolError) for status in (103, 300, 301, 302, 303, 304, 307, 308)),
+    *((status, ProtocolError) for status in (101, 300, 301, 302, 303, 304, 307, 308)),
 ]
 
 
