@@ -342,6 +342,7 @@ def test_a_name_forgotten_while_it_is_being_taken_is_handed_on_again(
 # -- not jack's ------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("P23")
 def test_a_foreign_torrent_stays_untouched_with_one_line_over_many_scans(
     intake: Intake, folder: Path, recipient: Recipient, foreign: bytes, lines: Lines
 ) -> None:

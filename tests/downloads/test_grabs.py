@@ -144,6 +144,7 @@ def test_line_3_a_parked_stub_dropped_again_is_asked_about_again(running: World)
     running.until(S.COMPLETED)
 
 
+@pytest.mark.fault("P16")
 def test_line_2_a_stub_of_an_unknown_friend_stays_and_is_taken_when_the_config_has_him(
     running: World,
 ) -> None:
@@ -178,6 +179,7 @@ def test_a_stub_taken_away_before_the_friend_answered_is_dropped(stepped: World)
     stepped.until(S.COMPLETED)
 
 
+@pytest.mark.fault("P1")
 def test_line_4_unsafe_names_are_parked_and_nothing_is_written(running: World) -> None:
     names = ["../evil.mkv", "a/b.mkv", "a\\b.mkv", "film.exe", ".hidden.mkv", "x\u202egpj.mkv"]
     peer = running.friend()
@@ -231,6 +233,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.fault("P10")
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_line_4_hostile_metadata_never_becomes_a_row(running: World, kind: str) -> None:
     peer = running.friend()
@@ -254,6 +257,7 @@ def test_line_4_nonsense_once_is_an_accident(running: World) -> None:
     assert asked(peer) == 4
 
 
+@pytest.mark.fault("H22")
 def test_line_8_a_refused_key_pauses_the_friend_and_not_every_grab(stepped: World) -> None:
     peer = stepped.friend(key="a wrong key")
     stepped.start()

@@ -178,6 +178,7 @@ def failing(world: World, radarr: ImportingArr) -> ScriptedPeer:
     return peer
 
 
+@pytest.mark.fault("H23")
 def test_a_download_that_failed_for_good_is_reported_once(
     running: World, radarr: ImportingArr
 ) -> None:

@@ -53,6 +53,7 @@ def test_line_7_backoff_is_exponential_with_full_jitter_between_base_and_maximum
     assert POLICY.delay_seconds(failures, lambda: 1.0) == highest
 
 
+@pytest.mark.fault("N12")
 def test_line_7_two_downloads_that_fail_together_do_not_come_back_together() -> None:
     jitters = iter([0.1, 0.9])
     first, second = (POLICY.delay_seconds(4, lambda: next(jitters)) for _ in range(2))
@@ -70,6 +71,7 @@ def test_line_7_the_thirteenth_fruitless_try_in_a_row_is_the_last() -> None:
     assert "13 attempts in a row" in gives_up(error, Trial(fruitless=12))
 
 
+@pytest.mark.fault("N6")
 def test_line_7_progress_resets_the_count() -> None:
     verdict = wait_for(TransientError("broke"), Trial(brought_bytes=True, fruitless=12))
     assert verdict.fruitless == 0

@@ -120,6 +120,7 @@ def test_line_7_retry_after_is_clamped_and_nonsense_means_the_usual_backoff(
     assert row.next_attempt_at == stepped.now() + timedelta(seconds=seconds)
 
 
+@pytest.mark.fault("H25")
 def test_line_7_retry_after_cools_down_the_friend_and_not_one_file(stepped: World) -> None:
     peer = stepped.friend()
     other = stepped.friend("other")
@@ -172,6 +173,7 @@ def test_line_7_a_row_that_is_already_there_is_not_asked_during_the_cooldown(
 PERMANENT = [400, 402, 404, 405, 406, 410, 411, 414, 415, 418, 422, 451]
 
 
+@pytest.mark.fault("H23")
 @pytest.mark.parametrize("status", PERMANENT)
 def test_line_8_other_4xx_are_final_at_once(running: World, status: int) -> None:
     peer = started(running, Answer(status))
@@ -187,6 +189,7 @@ def test_line_8_these_are_tried_again(running: World, status: int) -> None:
     assert asked(peer) == 2
 
 
+@pytest.mark.fault("N4")
 def test_line_8_short_bodies_and_broken_lines_are_tried_again_from_the_last_byte(
     running: World,
 ) -> None:
@@ -204,6 +207,7 @@ def test_line_8_short_bodies_and_broken_lines_are_tried_again_from_the_last_byte
     ]
 
 
+@pytest.mark.fault("H22")
 @pytest.mark.parametrize("status", [401, 403])
 def test_line_8_a_refused_key_pauses_the_friend_and_burns_no_attempts(
     stepped: World, status: int
@@ -242,6 +246,7 @@ def test_line_8_when_the_key_is_right_again_everything_goes_on(stepped: World) -
     assert [request.path for request in peer.requests[-2:]] == ["/handshake", PATH]
 
 
+@pytest.mark.fault("H21")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_line_8_redirects_are_not_followed_and_the_target_hears_nothing(
     running: World, status: int, lines: Callable[[], list[str]]
@@ -355,6 +360,7 @@ def test_a_short_rest_gives_its_slot_to_whoever_wants_it(running: World) -> None
     assert waits or first.completed_at > second.completed_at
 
 
+@pytest.mark.fault("H14")
 def test_line_11_a_size_other_than_the_releases_is_looked_up_once_more_and_flagged(
     running: World,
 ) -> None:
@@ -392,6 +398,7 @@ def test_line_11_metadata_that_cannot_be_read_again_delays_nothing(running: Worl
     assert running.until(S.COMPLETED).expected_bytes_mismatch
 
 
+@pytest.mark.fault("H11")
 def test_a_friend_who_ignores_if_range_is_asked_without_it_after_two_chances(
     running: World,
 ) -> None:

@@ -35,6 +35,7 @@ def on_agenda(world: World, key: object) -> None:
     eventually(lambda: key in entries, what=f"an entry for {key}")
 
 
+@pytest.mark.fault("H25")
 def test_line_9_a_long_wait_gives_the_slot_back(stepped: World) -> None:
     stepped.settings["max_concurrent_downloads"] = 1
     failing, good = stepped.friend("failing"), stepped.friend("good")
@@ -103,6 +104,7 @@ def test_line_9_a_clock_that_was_years_ahead_does_not_make_a_row_wait_for_years(
     stepped.until(S.COMPLETED)
 
 
+@pytest.mark.fault("N1")
 def test_line_9_three_dead_friends_delay_no_download_of_a_good_one(running: World) -> None:
     running.settings["max_concurrent_downloads"] = 2
     hangs = running.friend("hangs")
@@ -125,6 +127,7 @@ def test_line_9_three_dead_friends_delay_no_download_of_a_good_one(running: Worl
         silent.set()
 
 
+@pytest.mark.fault("N12")
 def test_line_9_a_dead_friend_costs_one_connection_per_look_and_not_one_per_file(
     stepped: World, lines: Callable[[], list[str]]
 ) -> None:
@@ -141,6 +144,7 @@ def test_line_9_a_dead_friend_costs_one_connection_per_look_and_not_one_per_file
     assert "cannot be reached" in stepped.why(30)
 
 
+@pytest.mark.fault("N12")
 def test_line_9_a_friend_who_comes_back_gets_all_his_downloads_again(
     stepped: World, lines: Callable[[], list[str]]
 ) -> None:

@@ -62,6 +62,7 @@ EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
         b"HTTP/1.1 199\r\n\r\n",
         EARLY * 5 + b"HTTP/1.1 100 Continue\r\n\r\n" + EARLY,
     ],
+    ids=["100", "102", "103", "199", "several"],
 )
 def test_answers_before_the_real_one_are_passed_over(rig: Rig, interim: bytes) -> None:
     """RFC 9110 section 15.2: also by a client that did not ask for them."""

@@ -169,6 +169,7 @@ class TestReleaseToJson:
 
 
 class TestReleaseFromJson:
+    @pytest.mark.fault("P10")
     @pytest.mark.parametrize(
         ("field", "value"),
         [

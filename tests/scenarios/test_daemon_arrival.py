@@ -201,6 +201,7 @@ def test_line_1_a_stub_written_in_place_is_looked_at_again_when_it_is_whole(
     eventually(lambda: "Film.torrent" not in you.stubs(), PATIENCE_SECONDS, "the stub's end")
 
 
+@pytest.mark.fault("P23")
 def test_line_2_other_files_stay_untouched_and_are_named_once_over_many_scans(
     new_jack: Callable[..., Jack], peer: ScriptedPeer
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 
+import pytest
 import requests
 
 from jack.model import DownloadStatus
@@ -115,6 +116,7 @@ def test_line_9_three_dead_friends_do_not_delay_the_downloads_of_a_good_one(
     assert you.stop() == 0
 
 
+@pytest.mark.fault("N1")
 def test_line_3_a_friend_who_is_down_at_the_grab_brings_the_file_when_he_is_back(
     new_jack: Callable[..., Jack], port: Port
 ) -> None:
@@ -193,6 +195,7 @@ def test_line_9_a_pause_a_friend_asked_for_survives_a_restart(
     assert "busy answered HTTP 503" in you.run("why", "1").stdout
 
 
+@pytest.mark.fault("N6")
 def test_line_14_a_link_that_drops_again_and_again_loses_no_received_byte(
     new_jack: Callable[..., Jack], peer: ScriptedPeer
 ) -> None:

@@ -207,6 +207,7 @@ def test_line_12_a_part_with_less_than_its_row_says_starts_again_from_byte_0(
     assert [request.range for request in peer.requests_to(FILE)] == [None]
 
 
+@pytest.mark.fault("H3")
 def test_line_10_another_version_at_the_peer_replaces_what_was_fetched_before_a_kill(
     you: Jack, peer: ScriptedPeer
 ) -> None:

@@ -50,6 +50,7 @@ def test_line_4_names_that_are_fine_stay_as_they_are(name: str, tmp_path: Path) 
     (tmp_path / f"{name}.part").touch()
 
 
+@pytest.mark.fault("P1", "P3", "P8")
 @pytest.mark.parametrize(
     ("name", "why"),
     [
@@ -100,6 +101,7 @@ def test_line_4_unsafe_names_are_refused_and_never_repaired(name: str, why: str)
     assert str(caught.value).isascii(), "a hostile name must not paint the terminal"
 
 
+@pytest.mark.fault("P1")
 def test_a_name_in_a_message_is_cut_and_escaped() -> None:
     assert shown("a\n\u202eb") == "'a\\n\\u202eb'"
     assert len(shown("x" * 10_000)) < 250
@@ -130,6 +132,7 @@ def test_a_rename_moves_the_file(source: Path, tmp_path: Path) -> None:
     assert os.stat(tmp_path / "target").st_nlink == 1
 
 
+@pytest.mark.fault("P6")
 @pytest.mark.parametrize(
     "error", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK]
 )
@@ -142,6 +145,7 @@ def test_a_rename_works_where_hard_links_do_not(
     assert (tmp_path / "target").read_text() == "new"
 
 
+@pytest.mark.fault("P6")
 @pytest.mark.parametrize("links", [True, False])
 @pytest.mark.parametrize("kind", ["file", "folder", "symlink", "dangling symlink"])
 def test_line_12_a_name_that_is_taken_is_never_replaced(

@@ -98,6 +98,7 @@ def test_a_fresh_connection_that_is_hung_up_on_is_not_tried_twice(
     assert len(peer.requests) == 1
 
 
+@pytest.mark.fault("N1")
 def test_nobody_listening_is_unreachable(session: requests.Session) -> None:
     gone = ScriptedPeer()
     gone.close()
@@ -105,6 +106,7 @@ def test_nobody_listening_is_unreachable(session: requests.Session) -> None:
         get(session, gone.url + "/x?secret=1")
 
 
+@pytest.mark.fault("N3")
 def test_an_unknown_host_name_is_said_in_one_sentence(
     session: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +118,7 @@ def test_an_unknown_host_name_is_said_in_one_sentence(
         get(session, "http://nas.example/x")
 
 
+@pytest.mark.fault("N2")
 def test_a_connect_that_takes_too_long_is_unreachable(
     session: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +239,7 @@ def test_requests_carry_the_key_and_ask_for_no_compression(
     }
 
 
+@pytest.mark.fault("H21")
 def test_line_11_redirects_are_not_followed(peer: ScriptedPeer, session: requests.Session) -> None:
     with ScriptedPeer() as target:
         peer.always("/x", Answer(302, {"Location": target.url + "/y"}))
@@ -245,6 +249,7 @@ def test_line_11_redirects_are_not_followed(peer: ScriptedPeer, session: request
         assert target.requests == []
 
 
+@pytest.mark.fault("N16")
 def test_proxies_of_the_environment_are_ignored(
     peer: ScriptedPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +264,7 @@ def test_proxies_of_the_environment_are_ignored(
         assert (len(peer.requests), proxy.requests) == (1, [])
 
 
+@pytest.mark.fault("N16")
 def test_a_netrc_file_is_ignored(
     peer: ScriptedPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +307,7 @@ def test_line_4_a_body_over_the_limit_is_refused(
         get(session, peer.url + "/x")
 
 
+@pytest.mark.fault("P11")
 def test_line_4_an_endless_body_is_let_go_at_the_limit(
     peer: ScriptedPeer, session: requests.Session
 ) -> None:
@@ -310,6 +317,7 @@ def test_line_4_an_endless_body_is_let_go_at_the_limit(
     assert peer.requests[0].sent < 64 * 1024 * 1024
 
 
+@pytest.mark.fault("P13")
 @pytest.mark.parametrize("encoding", ["gzip", "br", " GZIP ", "identity, gzip"])
 def test_line_4_a_compressed_answer_is_refused_unread(
     peer: ScriptedPeer, session: requests.Session, encoding: str
@@ -399,6 +407,7 @@ def secure(certificate: tuple[Path, Path]) -> Iterator[ScriptedPeer]:
         yield made
 
 
+@pytest.mark.fault("N14")
 def test_a_self_signed_certificate_is_refused_with_the_remedy(
     secure: ScriptedPeer, session: requests.Session
 ) -> None:
@@ -407,6 +416,7 @@ def test_a_self_signed_certificate_is_refused_with_the_remedy(
     assert secure.requests == [], "the key never leaves for an untrusted host"
 
 
+@pytest.mark.fault("N14")
 def test_ca_file_makes_a_private_certificate_trusted(
     secure: ScriptedPeer, certificate: tuple[Path, Path]
 ) -> None:
@@ -416,6 +426,7 @@ def test_ca_file_makes_a_private_certificate_trusted(
     session.close()
 
 
+@pytest.mark.fault("N16")
 def test_a_certificate_bundle_of_the_environment_is_ignored(
     secure: ScriptedPeer, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -445,6 +456,7 @@ def listening(reply: bytes) -> Iterator[int]:
     listener.close()
 
 
+@pytest.mark.fault("N15")
 def test_plain_http_behind_an_https_url_is_said(session: requests.Session) -> None:
     with (
         listening(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port,

@@ -16,6 +16,7 @@ def error(status: int, **headers: str) -> JackError:
     return error_for_status("ann", "the file", status, headers, NOW)
 
 
+@pytest.mark.fault("H26")
 @pytest.mark.parametrize(
     ("kind", "statuses"),
     [

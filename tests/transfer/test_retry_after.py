@@ -9,6 +9,7 @@ from jack.support.retry_after import MAX_WAIT_SECONDS, parse_http_date, parse_re
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
 
 
+@pytest.mark.fault("H25")
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
@@ -33,6 +34,7 @@ def test_every_form_of_retry_after_is_understood_and_clamped(value: str, seconds
     assert parse_retry_after([value], NOW) == seconds
 
 
+@pytest.mark.fault("H25")
 @pytest.mark.parametrize(
     "value",
     [
@@ -68,6 +70,7 @@ def test_no_header_asks_for_nothing() -> None:
     assert parse_retry_after([], NOW) is None
 
 
+@pytest.mark.fault("H25")
 @pytest.mark.parametrize(
     "values",
     [

@@ -75,6 +75,7 @@ NONSENSE = {
 }
 
 
+@pytest.mark.fault("H2")
 @pytest.mark.parametrize("name", NONSENSE)
 def test_a_206_that_does_not_fit_is_discarded_and_the_file_fetched_from_byte_0(
     rig: Rig, name: str
@@ -89,6 +90,7 @@ def test_a_206_that_does_not_fit_is_discarded_and_the_file_fetched_from_byte_0(
     assert rig.dest.read_bytes() == OTHER
 
 
+@pytest.mark.fault("H10")
 def test_another_last_modified_restarts(rig: Rig) -> None:
     rig.had(BODY[:HALF], expected=len(BODY), last_modified=DATED)
     rig.peer.offer(ITEM, OTHER, last_modified="Wed, 01 Jan 2020 11:00:00 GMT")
@@ -97,6 +99,7 @@ def test_another_last_modified_restarts(rig: Rig) -> None:
     assert rig.dest.read_bytes() == OTHER
 
 
+@pytest.mark.fault("H2")
 def test_nonsense_twice_is_a_protocol_error(rig: Rig) -> None:
     rig.peer.script(FILE, part_of(BODY, None), part_of(BODY, REST))
     with pytest.raises(ProtocolError, match="friend: it sent a part"):
@@ -113,6 +116,7 @@ def test_a_206_nobody_asked_for_writes_nothing(rig: Rig) -> None:
     assert not rig.part.exists()
 
 
+@pytest.mark.fault("H1")
 def test_a_200_to_a_range_is_recorded_as_a_reset_first_and_then_used(rig: Rig) -> None:
     rig.peer.offer(ITEM, OTHER, etag='"v2"')
     length_at_reset: list[int] = []
@@ -165,6 +169,7 @@ def test_a_chunked_206_needs_no_content_length(rig: Rig) -> None:
     assert rig.dest.read_bytes() == BODY
 
 
+@pytest.mark.fault("H6")
 @pytest.mark.parametrize("expected", [None, "same"])
 def test_416_at_exactly_the_full_size_finishes_after_checking(
     rig: Rig, expected: str | None, monkeypatch: pytest.MonkeyPatch
@@ -176,6 +181,7 @@ def test_416_at_exactly_the_full_size_finishes_after_checking(
     assert rig.dest.read_bytes() == BODY
 
 
+@pytest.mark.fault("H7")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -195,6 +201,7 @@ def test_any_other_416_restarts(rig: Rig, headers: dict[str, str]) -> None:
     assert rig.dest.read_bytes() == OTHER
 
 
+@pytest.mark.fault("H6")
 def test_416_with_another_version_at_the_full_size_restarts(rig: Rig) -> None:
     rig.had(BODY, etag=ETAG)
     rig.peer.offer(ITEM, OTHER, etag='"v2"')
@@ -203,6 +210,7 @@ def test_416_with_another_version_at_the_full_size_restarts(rig: Rig) -> None:
     assert rig.dest.read_bytes() == OTHER
 
 
+@pytest.mark.fault("H7")
 @pytest.mark.parametrize("total", [HALF - 1, HALF + 1])
 def test_416_with_another_total_restarts_though_none_was_recorded(rig: Rig, total: int) -> None:
     rig.had(film(HALF, seed=4))
@@ -229,6 +237,7 @@ STATUSES: list[tuple[int, type[JackError]]] = [
 ]
 
 
+@pytest.mark.fault("H19", "H26")
 @pytest.mark.parametrize(("status", "kind"), STATUSES)
 @pytest.mark.parametrize("body", [b"", b"no film"])
 def test_every_other_status_has_its_class_and_leaves_the_part_untouched(
@@ -262,6 +271,7 @@ def test_what_the_peer_asks_us_to_wait_travels_with_the_error(
     assert caught.value.retry_after_seconds == seconds
 
 
+@pytest.mark.fault("H21")
 @pytest.mark.parametrize(
     "location",
     ["http://elsewhere.example/secret?path", "file:///etc/passwd", "", "//[bad", "/loop"],
@@ -323,6 +333,7 @@ def test_what_a_later_look_learns_about_the_version_is_kept(rig: Rig) -> None:
     assert rig.row.validator == Validator(ETAG, DATED)
 
 
+@pytest.mark.fault("H29")
 @pytest.mark.parametrize("connection", ["close", "keep-alive"])
 def test_a_server_that_speaks_http_1_0_or_closes_each_time_works(rig: Rig, connection: str) -> None:
     rest = BODY[HALF:]

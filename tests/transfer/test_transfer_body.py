@@ -61,6 +61,7 @@ def test_a_whole_file_arrives(rig: Rig, way: Ways) -> None:
     assert rig.dest.read_bytes() == BODY
 
 
+@pytest.mark.fault("N6")
 @ways
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["sized", "chunked"])
@@ -98,6 +99,7 @@ def test_a_body_that_ends_early_says_how_much_is_missing(rig: Rig, way: Ways) ->
     assert rig.row.offset == rig.progress.end_offset == 1000
 
 
+@pytest.mark.fault("P9")
 @ways
 @pytest.mark.parametrize("chunked", [False, True], ids=["until close", "chunked"])
 def test_more_than_expected_is_never_written(rig: Rig, way: Ways, chunked: bool) -> None:
@@ -121,6 +123,7 @@ def _together(data: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data) + data
 
 
+@pytest.mark.fault("H15")
 @ways
 def test_a_body_without_a_size_cut_early_is_no_success(rig: Rig, way: Ways) -> None:
     rig.release_size = len(BODY)
@@ -144,6 +147,7 @@ def test_broken_chunks_keep_what_came_before(rig: Rig, junk: bytes) -> None:
     assert rig.dest.read_bytes() == BODY
 
 
+@pytest.mark.fault("N7")
 @ways
 def test_a_stall_ends_with_the_idle_timeout_and_keeps_the_bytes(rig: Rig, way: Ways) -> None:
     rig.settings["idle_timeout_seconds"] = 0.3
@@ -271,6 +275,7 @@ class Breaking:
         return len(piece)
 
 
+@pytest.mark.fault("N5")
 def test_bytes_received_just_before_a_reset_are_written_first(tmp_path: Path) -> None:
     wire = Wire()
     patience = patience_module.Patience("friend", wire, SystemClock(), 1.0)

@@ -251,6 +251,7 @@ def test_a_row_that_cannot_be_written_ends_the_attempt(rig: Rig) -> None:
     assert not rig.dest.exists()
 
 
+@pytest.mark.fault("N4")
 def test_a_drop_is_recorded_to_the_last_byte_received(rig: Rig) -> None:
     rig.settings["checkpoint_bytes"] = 10**9
     rig.peer.script(FILE, lambda r: replace(rig.peer.honest(r), cut_after=1_234_567))

@@ -70,6 +70,7 @@ def test_a_senseless_or_repeated_content_length_is_refused(values: str | list[st
         body_length(headers(content_length=values))
 
 
+@pytest.mark.fault("H17")
 def test_a_content_length_beside_chunks_means_nothing() -> None:
     both = headers(content_length="5", transfer_encoding="Chunked")
     assert is_chunked(both)
@@ -111,6 +112,7 @@ def test_other_types_and_identity_are_taken(kind: str) -> None:
     refuse_foreign_content(headers(content_type=kind, content_encoding="identity"))
 
 
+@pytest.mark.fault("H9")
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [
@@ -129,6 +131,7 @@ def test_a_malformed_or_endless_etag_is_ignored(sent: str | list[str], kept: str
     assert validator_of(headers(etag=sent), NOW).etag == kept
 
 
+@pytest.mark.fault("H10")
 @pytest.mark.parametrize(
     ("date", "counts"),
     [
@@ -169,6 +172,7 @@ def test_what_both_sides_know_must_be_unchanged(
     assert (changed(before, after, NOW) is not None) is differs
 
 
+@pytest.mark.fault("H9")
 @pytest.mark.parametrize("etag", ['W/"a"', None, "a", '"' + "x" * 1024 + '"'])
 def test_only_a_strong_etag_of_sane_length_goes_into_if_range(etag: str | None) -> None:
     assert "If-Range" not in request_headers(5, Validator(etag), True)

@@ -67,6 +67,7 @@ def test_an_empty_file_is_refused(rig: Rig, release_size: int) -> None:
     assert list(rig.folder.iterdir()) == []
 
 
+@pytest.mark.fault("H14")
 @pytest.mark.parametrize("stated", [True, False])
 def test_a_file_beyond_the_limit_is_refused_before_its_first_byte(rig: Rig, stated: bool) -> None:
     rig.settings["max_file_bytes"] = len(BODY) - 1
@@ -97,6 +98,7 @@ def test_metadata_read_again_that_agrees_settles_the_size(
     assert caplog.records == []
 
 
+@pytest.mark.fault("H14")
 @pytest.mark.parametrize("again", [7, None, 0])
 def test_otherwise_the_transfers_size_wins_flagged_and_said_once(
     rig: Rig, again: int | None, caplog: pytest.LogCaptureFixture
@@ -128,6 +130,7 @@ def test_the_first_206_may_contradict_the_release_too(rig: Rig) -> None:
     assert rig.dest.read_bytes() == BODY
 
 
+@pytest.mark.fault("H3")
 def test_a_changed_file_gets_its_new_size(rig: Rig) -> None:
     rig.release_size, rig.row.reread = 39_000, lambda: len(BODY)
     rig.had(film(1000, seed=3), expected=39_000)

@@ -121,6 +121,7 @@ def test_a_crash_between_link_and_unlink_is_tidied_up(rig: Rig) -> None:
     assert rig.peer.requests == []
 
 
+@pytest.mark.fault("P6")
 @pytest.mark.parametrize("kind", ["file", "same size", "folder", "dangling link", "half recorded"])
 def test_what_has_the_final_name_is_never_replaced(rig: Rig, kind: str) -> None:
     rig.had(BODY[:1000], expected=len(BODY))
@@ -140,6 +141,7 @@ def test_what_has_the_final_name_is_never_replaced(rig: Rig, kind: str) -> None:
     assert rig.peer.requests == []
 
 
+@pytest.mark.fault("P6")
 def test_a_file_that_takes_the_name_while_bytes_flow_is_kept_and_so_is_the_part(rig: Rig) -> None:
     rig.row.before_checkpoint = lambda offset: rig.dest.write_bytes(b"mine") and None
     with pytest.raises(PermanentError, match="exists already"):
