@@ -21,6 +21,8 @@ MAX_METADATA_BYTES = 1024 * 1024
 MAX_SEARCH_BYTES = 8 * 1024 * 1024
 """About as much as the releases read from one answer (`protocol.MAX_ITEMS`) can take."""
 PROBE_SECONDS = 10.0
+_SHORTEST_SECRET = 8
+"""Characters. A shorter key is found by chance in texts that have nothing to do with it."""
 _JSON = {"Accept": "application/json"}
 
 
@@ -49,6 +51,8 @@ class PeerClient:
         self.peer = peer
         self._now = now
         self._base = peer.url.rstrip("/")
+        secrets = (peer.api_key, *peer.headers.values())
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
         self._session = new_session(
             {**peer.headers, protocol.API_KEY_HEADER: peer.api_key}, peer.ca_file, connections
         )
@@ -66,8 +70,7 @@ class PeerClient:
             raise error_for_status(
                 self.peer.name, what, response.status_code, response.headers, self._now()
             )
-        raw = read_capped(response, MAX_METADATA_BYTES, who=self.peer.name, wire=wire)
-        release = protocol.release_from_json(protocol.capped_json(raw))
+        release = protocol.release_from_json(self._json(response, MAX_METADATA_BYTES, wire))
         if release.id != item_id:
             raise ProtocolError(
                 f"{self.peer.name} was asked for {what} and answered with {shown(release.id)}"
@@ -89,8 +92,7 @@ class PeerClient:
             raise error_for_status(
                 self.peer.name, "a search", response.status_code, response.headers, self._now()
             )
-        raw = read_capped(response, MAX_SEARCH_BYTES, who=self.peer.name, wire=wire)
-        return protocol.search_from_json(protocol.capped_json(raw))
+        return protocol.search_from_json(self._json(response, MAX_SEARCH_BYTES, wire))
 
     def open_file(self, item_id: str, headers: Mapping[str, str], wire: Wire) -> requests.Response:
         """The file of one item (`GET /peer/items/{id}/file`): any status, the body still unread."""
@@ -128,13 +130,16 @@ class PeerClient:
                 return None
             who, now = self.peer.name, self._now()
             raise error_for_status(who, "the handshake", status, response.headers, now)
-        raw = read_capped(response, MAX_METADATA_BYTES, who=self.peer.name, wire=wire)
-        body = protocol.capped_json(raw)
+        body = self._json(response, MAX_METADATA_BYTES, wire)
         version = body.get("version") if isinstance(body, dict) else None
         return version if isinstance(version, str) else "none"
 
     def close(self) -> None:
         self._session.close()
+
+    def _json(self, response: requests.Response, limit: int, wire: Wire) -> object:
+        raw = read_capped(response, limit, who=self.peer.name, wire=wire)
+        return protocol.without(protocol.capped_json(raw), self._secrets)
 
     def _get(
         self,
@@ -143,7 +148,9 @@ class PeerClient:
         headers: Mapping[str, str],
         header_seconds: float = HEADER_DEADLINE_SECONDS,
     ) -> requests.Response:
-        return send(
+        """Headers that repeat our key are dropped from the answer: an ETag is kept in a row and
+        the target of a redirect is told in a sentence."""
+        response = send(
             self._session,
             "GET",
             self._base + path,
@@ -152,3 +159,7 @@ class PeerClient:
             headers=headers,
             header_seconds=header_seconds,
         )
+        for name, value in list(response.headers.items()):
+            if any(secret in name or secret in value for secret in self._secrets):
+                del response.headers[name], response.raw.headers[name]
+        return response

@@ -11,12 +11,13 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from jack.errors import ProtocolError
 from jack.model import MOVIES, TV, Release
+from jack.support.logs import MASK
 
 PROTOCOL_NAME = "jack"
 PROTOCOL_VERSION = "0.1.0"
@@ -137,6 +138,19 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def without(value: object, secrets: Sequence[str]) -> object:
+    """Parsed JSON with every one of `secrets` blacked out: a friend who repeats our key must not
+    bring it into a title, a row or a file name."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
+    elif isinstance(value, list):
+        return [without(item, secrets) for item in value]
+    elif isinstance(value, dict):
+        return {key: without(item, secrets) for key, item in value.items()}
+    return value
 
 
 def release_to_json(release: Release) -> dict[str, Any]:

@@ -238,6 +238,7 @@ class ScriptedPeer:
         """Send it all; True when the connection may serve another request."""
         if answer.raw is not None:
             connection.sendall(answer.raw)
+            self._end(connection, answer)
             return False
         connection.sendall(_head(answer))
         body = memoryview(answer.body)[: answer.cut_after]
