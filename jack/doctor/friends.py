@@ -94,7 +94,7 @@ class _Visit:
     def _version_text(self, version: str | None) -> str:
         if version is None:
             return "an early version without a handshake; it can be talked to"
-        return f"speaks version {version}"
+        return f"speaks version {version.strip()}"
 
     def _file(self, release: Release) -> Iterator[Finding]:
         look = self._look(release, {}) if release.size > 1 else None

@@ -95,7 +95,13 @@ class Row:
 class Rig:
     """One download of one item of `peer`; every `attempt` starts from what the row says."""
 
-    def __init__(self, folder: Path, peer: ScriptedPeer, ca_file: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        peer: ScriptedPeer,
+        ca_file: str | None = None,
+        url: str | None = None,
+    ) -> None:
         self.folder = folder
         self.peer = peer
         self.dest = folder / "Film (2020).mkv"
@@ -115,7 +121,7 @@ class Rig:
             "file_mode": 0o664,
         }
         self._client = PeerClient(
-            Peer("00000000", "friend", peer.url, "key", ca_file=ca_file), connections=2
+            Peer("00000000", "friend", url or peer.url, "key", ca_file=ca_file), connections=2
         )
 
     def close(self) -> None:
