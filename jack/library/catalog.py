@@ -6,11 +6,10 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePath
 from typing import Protocol
 
 from jack.errors import JackError, TransientError
-from jack.library.shared import OpenFile, Shared, Source, iso_time, open_shared
+from jack.library.shared import OpenFile, Source, iso_time, open_shared
 from jack.library.wire import bare_imdb, release_of, row_of
 from jack.model import MOVIES, TV, Release
 from jack.store.releases import ReleaseRow, Releases
@@ -131,10 +130,11 @@ class Catalog:
         if found is None or opened is None:
             return None
         opened.close()
-        release = replace(release_of(found[1].body), size=opened.size)
+        release = release_of(found[1].body)
         if found[0] in self._servers:
-            return release
-        return replace(release, publish_date=iso_time(opened.modified.timestamp()))
+            return replace(release, size=opened.size)
+        published = iso_time(opened.modified.timestamp())
+        return replace(release, size=opened.size, publish_date=published)
 
     def open(self, item_id: str) -> OpenFile | None:
         """The file behind a release, opened and checked now; the caller closes it."""
@@ -156,12 +156,7 @@ class Catalog:
         return known
 
     def _open(self, source: str, row: ReleaseRow) -> OpenFile | None:
-        opened = None
-        for root in self.roots():
-            # An absolute path stands for itself there: it is resolved, and refused outside of root.
-            opened = open_shared(Shared(release_of(row.body), Path(root), PurePath(row.path)))
-            if opened:
-                break
+        opened = open_shared(self.roots(), row.path)
         server = self._servers.get(source)
         if server and (opened is None or opened.size != row.size):
             server.doubt(row.owner)

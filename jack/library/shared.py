@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import logging
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePath
@@ -17,9 +19,11 @@ from jack.support.files import shown
 
 log = logging.getLogger(__name__)
 
-_FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ROOT_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+_FOLDER_FLAGS = _ROOT_FLAGS | os.O_NOFOLLOW
 # O_NONBLOCK: opening a FIFO that was put in a file's place would wait for a writer for ever.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_NO_NAMES = frozenset({"", ".", ".."})
 
 _LAST_SECOND = int(datetime(9999, 12, 31, tzinfo=timezone.utc).timestamp())
 
@@ -61,16 +65,14 @@ class OpenFile:
         os.close(self.descriptor)
 
 
-def open_shared(shared: Shared) -> OpenFile | None:
-    """Open the file as it is now; None when it is gone, no regular file, or leads out of `root`.
-
-    The resolved path is walked from the root one component at a time without following links, so a
-    component swapped for a link after it was resolved makes the open fail instead of escaping.
-    """
+def open_shared(roots: Sequence[str], path: str) -> OpenFile | None:
+    """Open the file as it is now; None when it is gone, no regular file, or in none of `roots`."""
     try:
-        descriptor = _open_beneath(shared.root, shared.relative)
+        descriptor = _open_plain(roots, path)
+        if descriptor is None:
+            descriptor = _open_resolved(roots, path)
     except (OSError, ValueError) as error:
-        log.debug("cannot open %s: %s", shown(str(shared.relative)), error)
+        log.debug("cannot open %s: %s", shown(path), error)
         return None
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
@@ -78,7 +80,7 @@ def open_shared(shared: Shared) -> OpenFile | None:
         return None
     return OpenFile(
         descriptor=descriptor,
-        filename=shared.relative.name,
+        filename=os.path.basename(path),
         size=status.st_size,
         etag=etag_of(status),
         modified=_moment(status.st_mtime),
@@ -101,15 +103,38 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(min(max(int(seconds), 0), _LAST_SECOND), timezone.utc)
 
 
-def _open_beneath(root: Path, relative: PurePath) -> int:
-    real_root = Path(os.path.realpath(root))
-    inside = Path(os.path.realpath(real_root / relative)).relative_to(real_root)
-    folder = os.open(real_root, _FOLDER_FLAGS)
+def _open_plain(roots: Sequence[str], path: str) -> int | None:
+    """For nearly all: `path` is below a root as it is written, and no link is on the way."""
+    for root in roots:
+        below = path.removeprefix(root.rstrip("/") + "/")
+        parts = below.split("/")
+        if below != path and not _NO_NAMES.intersection(parts):
+            with contextlib.suppress(OSError):
+                return _walk(root, parts)
+    return None
+
+
+def _open_resolved(roots: Sequence[str], path: str) -> int:
+    """Follow links as long as they end below a root: a component that is swapped for a link after
+    that makes the open fail instead of escaping.
+    """
+    for root in roots:
+        real_root = os.path.realpath(root)
+        inside = os.path.relpath(os.path.realpath(os.path.join(real_root, path)), real_root)
+        parts = inside.split("/")
+        if not _NO_NAMES.intersection(parts):
+            return _walk(real_root, parts)
+    raise FileNotFoundError(errno.ENOENT, "in none of the shared folders")
+
+
+def _walk(root: str, parts: Sequence[str]) -> int:
+    """Open `parts`, one below the other, without following a link."""
+    folder = os.open(root, _ROOT_FLAGS)
     try:
-        for part in inside.parts[:-1]:
+        for part in parts[:-1]:
             below = os.open(part, _FOLDER_FLAGS, dir_fd=folder)
             os.close(folder)
             folder = below
-        return os.open(inside.name, _FILE_FLAGS, dir_fd=folder)
+        return os.open(parts[-1], _FILE_FLAGS, dir_fd=folder)
     finally:
         os.close(folder)

@@ -54,6 +54,7 @@ class SourceState:
 
 
 _COLUMNS = tuple(column.name for column in fields(ReleaseRow))
+_PATH = _COLUMNS.index("path")
 _NAMES = ", ".join(_COLUMNS)
 _UPSERT = (
     f"INSERT INTO releases (source, generation, {_NAMES})"  # noqa: S608  (names of our own fields)
@@ -87,8 +88,9 @@ class Releases:
             ).fetchone()
         if found is None:
             return None
-        values = dict(zip(_COLUMNS, found[1:], strict=True))
-        return found[0], ReleaseRow(**{**values, "path": name_of(values["path"])})
+        source, *values = found
+        values[_PATH] = name_of(values[_PATH])
+        return source, ReleaseRow(*values)
 
     def by_ids(self, **wanted: str | int) -> list[str]:
         """The bodies of all rows with these column values, newest first."""

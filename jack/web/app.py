@@ -45,8 +45,10 @@ def create_app(blueprints: Iterable[Blueprint]) -> Flask:
 
 
 def _secured(response: Response) -> Response:
+    given = {name.lower() for name, _ in response.headers}
     for name, value in _SECURE_HEADERS.items():
-        response.headers.setdefault(name, value)
+        if name.lower() not in given:
+            response.headers.add(name, value)
     return response
 
 

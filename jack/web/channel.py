@@ -38,8 +38,14 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         super().__init__(*args, **kwargs)
         self.sendbuf_len = COPY_BYTES
         self._turn_bytes = 0
+        self._is_flushing = False
 
     def writable(self) -> bool:
+        """Not while a thread of the application sends: the loop could only spin until it has. If
+        something is left, waitress wakes the loop afterwards.
+        """
+        if self._is_flushing:
+            return False
         if self._pace is not None and self._pace.holds(id(self)) and not self.will_close:
             return False
         return bool(super().writable())
@@ -52,7 +58,11 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
 
     def _flush_some(self, do_close: bool = True) -> bool:
         self._turn_bytes = 0
-        return bool(super()._flush_some(do_close=do_close))
+        self._is_flushing = True
+        try:
+            return bool(super()._flush_some(do_close=do_close))
+        finally:
+            self._is_flushing = False
 
     def send(self, data: bytes | Piece, do_close: bool = True) -> int:
         wanted = min(len(data), TURN_BYTES - self._turn_bytes)

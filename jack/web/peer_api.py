@@ -126,9 +126,8 @@ def _file_answer(opened: OpenFile, gate: UploadGate) -> Response:
     body = wrap_file(request.environ, window, BLOCK_BYTES)  # type: ignore[arg-type]
     # Passed through as it is: only then does waitress see its own file wrapper, and sends the file
     # from its event loop while the thread is free for the next request.
-    response = Response(body, status=206 if span else 200, direct_passthrough=True)
-    response.headers.update(_file_headers(opened, span))
-    return response
+    headers = _file_headers(opened, span)
+    return Response(body, status=206 if span else 200, headers=headers, direct_passthrough=True)
 
 
 def _nothing() -> None:
@@ -137,8 +136,9 @@ def _nothing() -> None:
 
 def _note(friend: str | None, opened: OpenFile, span: Span) -> None:
     level = logging.INFO if friend and request.method == "GET" else logging.DEBUG
-    who = friend or request.remote_addr
-    log.log(level, "%s fetches %s from byte %d", who, shown(opened.filename), span.start)
+    if log.isEnabledFor(level):
+        who = friend or request.remote_addr
+        log.log(level, "%s fetches %s from byte %d", who, shown(opened.filename), span.start)
 
 
 def _wanted_span(opened: OpenFile) -> Span | None:

@@ -279,19 +279,26 @@ def test_a_folder_swapped_for_a_link_outwards_after_the_scan_is_not_entered(
 
 @pytest.mark.parametrize("inner", ["a.mkv", "sub"])
 def test_a_link_put_in_place_between_resolving_and_opening_is_not_followed(
-    catalog: Catalog, put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inner: str
+    catalog: Catalog,
+    put: Put,
+    library: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    inner: str,
 ) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "a.mkv").write_bytes(b"secret")
-    path = put("sub/a.mkv" if inner == "sub" else "a.mkv")
+    # Only a path with a link in it is resolved at all: the others are walked as they are.
+    path = put(".hidden/sub/a.mkv" if inner == "sub" else ".hidden/a.mkv")
+    (library / "linked.mkv").symlink_to(path)
     item_id = only_id(catalog)
     real = os.path.realpath
     swapped = []
 
     def resolve_then_swap(name: Any, **options: Any) -> Any:
         resolved = real(name, **options)
-        if str(name).endswith("a.mkv") and not swapped:
+        if str(name).endswith("linked.mkv") and not swapped:
             swapped.append(name)
             victim = path.parent if inner == "sub" else path
             target = outside if inner == "sub" else outside / "a.mkv"
@@ -300,6 +307,29 @@ def test_a_link_put_in_place_between_resolving_and_opening_is_not_followed(
         return resolved
 
     monkeypatch.setattr(os.path, "realpath", resolve_then_swap)
+    assert catalog.open(item_id) is None
+    assert swapped
+
+
+def test_a_link_put_in_place_while_a_path_is_walked_is_not_followed(
+    catalog: Catalog, put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "a.mkv").write_bytes(b"secret")
+    path = put("sub/a.mkv")
+    item_id = only_id(catalog)
+    real = os.open
+    swapped = []
+
+    def swap_then_open(name: Any, *rest: Any, **options: Any) -> int:
+        if name == "sub" and not swapped:
+            swapped.append(name)
+            path.parent.rename(tmp_path / "moved")
+            path.parent.symlink_to(outside)
+        return real(name, *rest, **options)
+
+    monkeypatch.setattr(os, "open", swap_then_open)
     assert catalog.open(item_id) is None
     assert swapped
 
@@ -317,7 +347,10 @@ def test_no_path_of_any_source_leads_out_of_its_root(
     library: Path, tmp_path: Path, relative: str
 ) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
-    assert open_shared(Shared(FILM, library, PurePath(relative))) is None
+    for root in (library, library / "inner"):
+        (library / "inner").mkdir(exist_ok=True)
+        for path in (relative, f"{root}/{relative}", f"{root}//{relative}", f"{root}/./{relative}"):
+            assert open_shared([str(root)], path) is None
 
 
 def test_opening_leaves_no_descriptor_behind(catalog: Catalog, put: Put) -> None:

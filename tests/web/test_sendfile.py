@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from jack.web import channel
+from jack.web import channel, server
 from tests.web.test_http_server import MIB, eventually, read_head, read_rest, requested, serving
 
 DATA = os.urandom(5 * MIB + 1)
@@ -97,3 +98,34 @@ def test_a_disk_that_fails_while_a_file_is_sent_ends_the_connection_short(
         assert len(body) + read_rest(reader) == 0
     assert eventually(lambda: serving("a.mkv") == 0)
     assert peer.get("/ping").status_code == 200
+
+
+def test_the_loop_sleeps_while_a_thread_of_the_application_sends(
+    peer: Any, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It used to look at the half-sent answer again and again, on the whole core."""
+    entered, release, rounds = threading.Event(), threading.Event(), []
+    sendfile, loop = os.sendfile, server.wasyncore.loop
+
+    def waiting(*arguments: int) -> int:
+        if threading.current_thread().name.startswith("waitress"):
+            entered.set()
+            release.wait(20)
+        return sendfile(*arguments)
+
+    def counting(*arguments: Any, **options: Any) -> None:
+        rounds.append(1)
+        loop(*arguments, **options)
+
+    monkeypatch.setattr(os, "sendfile", waiting)
+    monkeypatch.setattr(server.wasyncore, "loop", counting)
+    with requested(peer, url, "Connection: close") as reader:
+        try:
+            assert entered.wait(20)
+            with requested(peer, url):  # wakes the loop
+                release.wait(0.3)
+            assert len(rounds) < 20
+        finally:
+            release.set()
+        _, body = read_head(reader)
+        assert len(body) + read_rest(reader) == len(DATA)
