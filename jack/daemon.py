@@ -8,12 +8,16 @@ then the first scan. So nothing new can arrive before everything old has its pla
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from types import FrameType
 
 from jack import wiring
@@ -22,8 +26,10 @@ from jack.download_side import DownloadSide
 from jack.downloads.reconcile import reconcile_without_downloads
 from jack.store.database import Database
 from jack.store.downloads import Downloads
+from jack.store.guard import StateGuard
 from jack.store.lock import StateLock
 from jack.support.clock import Clock, SystemClock
+from jack.support.mounts import network_file_system
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +38,8 @@ STOP_SECONDS = 7.0
 THREAD_LOOK_SECONDS = 0.5
 """How often the main thread looks up. Of two signals at once the kernel may give both to another
 thread; Python's handlers then run only when the main thread's wait ends."""
+GUARD_SECONDS = 20.0
+"""How often the state folder is looked at: two stats and one row that is in memory."""
 
 
 def run_daemon(config: Config, clock: Clock | None = None) -> int:
@@ -46,8 +54,11 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
         lock = StateLock(config.jack.state_path)
         lock.acquire()
         stack.callback(lock.release)
+        _warn_of_network(config.jack.state_path)
         database = Database(config.jack.state_path)
         stack.callback(database.close)
+        watch = _Watch(stop, StateGuard(database, lock.path), clock)
+        stack.enter_context(watch.excepthook())
         downloads = Downloads(database, clock)
         if config.jack.api_key is not None:
             # Imported late: a jack that only downloads does not carry a web server.
@@ -60,15 +71,14 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
                 log.info("jack is up and shares; the config has no downloads block")
             else:
                 log.warning("jack is up and idle: the config has neither downloads nor jack.apiKey")
-            _wait(stop, [])
-            return 0
+            return 0 if watch.wait([]) else 1
         side = DownloadSide(config, config.downloads, database, clock)
         side.start(stop)
         registrar = wiring.registrar(config, clock)
         if registrar is not None:
             stack.callback(registrar.stop, 1.0)
             registrar.start()
-        healthy = _wait(stop, side.threads)
+        healthy = watch.wait(side.threads)
         if not side.stop(STOP_SECONDS):
             log.warning("some connections did not end in time; everything received is recorded")
             database.close()
@@ -89,20 +99,72 @@ def _stop_on_signals() -> threading.Event:
             os._exit(128 + number)
         stop.set()
 
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # no stderr to write to
+        faulthandler.register(signal.SIGUSR1)  # where every thread stands, for a jack that hangs
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
     return stop
 
 
-def _wait(stop: threading.Event, threads: list[threading.Thread]) -> bool:
-    """Until asked to stop; False when a thread died that must not (never a half-dead daemon)."""
-    while not stop.wait(THREAD_LOOK_SECONDS):
+class _Watch:
+    """What ends a jack that nobody asked to stop: better restarted than half dead."""
+
+    def __init__(self, stop: threading.Event, guard: StateGuard, clock: Clock) -> None:
+        self._stop = stop
+        self._guard = guard
+        self._clock = clock
+        self._dead: str | None = None
+
+    @contextlib.contextmanager
+    def excepthook(self) -> Iterator[None]:
+        """While the block runs, a thread that ends by an exception of any kind ends jack.
+
+        Not watchdog's own threads: the watcher renews these.
+        """
+        before = threading.excepthook
+
+        def note(died: threading.ExceptHookArgs) -> None:
+            name = died.thread.name if died.thread is not None else "unknown"
+            trace = (died.exc_type, died.exc_value or died.exc_type(), died.exc_traceback)
+            log.error("the %s thread ended in a bug", name, exc_info=trace)
+            if not type(died.thread).__module__.startswith("watchdog"):
+                self._dead = name
+
+        threading.excepthook = note
+        try:
+            yield
+        finally:
+            threading.excepthook = before
+
+    def wait(self, threads: list[threading.Thread]) -> bool:
+        """Until asked to stop; False when jack must leave by itself."""
+        look = self._clock.monotonic() + GUARD_SECONDS
+        while not self._stop.wait(THREAD_LOOK_SECONDS):
+            problem = self._death(threads)
+            if problem is None and self._clock.monotonic() >= look:
+                look = self._clock.monotonic() + GUARD_SECONDS
+                problem = self._guard.problem()
+            if problem is not None:
+                log.critical("%s; jack leaves so that it can be restarted", problem)
+                self._stop.set()
+                return False
+        return True
+
+    def _death(self, threads: list[threading.Thread]) -> str | None:
         dead = [thread.name for thread in threads if not thread.is_alive()]
-        if dead:
-            log.critical("the %s thread has died; jack leaves so that it can be restarted", dead[0])
-            stop.set()
-            return False
-    return True
+        name = self._dead or next(iter(dead), None)
+        return None if name is None else f"the {name} thread has died"
+
+
+def _warn_of_network(state_path: Path) -> None:
+    kind = network_file_system(state_path)
+    if kind is not None:
+        log.warning(
+            "statePath %s is on a %s file system, where SQLite's locks are not to be trusted:"
+            " keep jack's database on a local disk",
+            state_path,
+            kind,
+        )
 
 
 def _leave_at_once(code: int) -> None:

@@ -33,8 +33,10 @@ from jack.errors import StateError, StorageError
 from jack.peers.client import PeerClient
 from jack.store.database import Database
 from jack.store.downloads import Downloads
+from jack.store.facts import Facts
 from jack.store.failures import Failures
 from jack.store.handovers import Handovers
+from jack.store.volumes import Volumes
 from jack.support.clock import Clock
 from jack.support.logs import Redactor
 from jack.transfer.engine import Engine, TransferSettings
@@ -57,6 +59,8 @@ class DownloadSide:
         self._clock = clock
         self._agenda = Agenda(clock)
         self._downloads = Downloads(database, clock, Redactor(config.secrets()).clean)
+        self._facts = Facts(database)
+        self._volumes = Volumes(self._downloads, self._facts)
         self._policy = RetryPolicy(
             settings.retry_base_delay_seconds,
             settings.retry_max_delay_seconds,
@@ -120,6 +124,7 @@ class DownloadSide:
             [ArrClient(arr_server(server)) for server in config.servers if server.destination],
             journal,
             self._clock,
+            gone=self._volumes.is_gone,
             thread_context=self._database.connection,
         )
         desk = HandoverDesk(importer, self._downloads, handovers, failures, self._clock)
@@ -145,6 +150,7 @@ class DownloadSide:
             clock=self._clock,
             slots=self._settings.max_concurrent_downloads,
             has_space=space.can_hold,
+            volumes=self._volumes,
             forget_stub=lambda name: self._intake.forget(name),
         )
         return DownloadService(parts)
@@ -168,8 +174,24 @@ class DownloadSide:
         """Stale rows first, then the observer, then the first scan. Raises StateError for bad
         folders.
         """
-        for folder in (self._settings.watch_path, self._settings.completed_path):
-            _make_folder(folder)
+        completed = self._settings.completed_path
+        _make_folder(self._settings.watch_path)
+        try:
+            _make_folder(completed)
+        except StateError as error:
+            if not self._volumes.knows(completed):
+                raise
+            log.error("%s; its downloads wait", error)  # its disk may be mounted later
+        self._volumes.check(completed)
+        strangers = self._volumes.unknown_parts(completed)
+        if strangers:
+            log.warning(
+                "%d .part files in %s belong to no download that jack knows (%s): they are left"
+                " alone; a stub for one of these files fetches it anew",
+                len(strangers),
+                completed,
+                ", ".join(strangers[:3]) + (", ..." if len(strangers) > 3 else ""),
+            )
         count = self._entry.redrive()
         self._importer.start()
         self._grant_wishes()

@@ -14,10 +14,12 @@ from jack.downloads.wishes import (
     retry_offline,
 )
 from jack.errors import AlreadyRunning, UserError
-from jack.model import Download
+from jack.model import Download, WaitReason
 from jack.store.database import Database
 from jack.store.downloads import Downloads
+from jack.store.facts import Facts
 from jack.store.lock import StateLock
+from jack.store.volumes import Volumes
 from jack.support.clock import Clock
 
 ANSWER_SECONDS = 15.0
@@ -49,6 +51,8 @@ def fulfil(wish: str, download: Download, config: Config, database: Database, cl
                 watch_path = config.downloads.watch_path if config.downloads else None
                 cancel_offline(download, Settling(downloads, watch_path))
             else:
+                if download.wait_reason is WaitReason.STORAGE:
+                    Volumes(downloads, Facts(database)).accept(download.dest_path.parent)
                 retry_offline(download, downloads)
         finally:
             lock.release()

@@ -26,8 +26,8 @@ from watchdog.events import (
 from watchdog.observers.api import BaseObserver
 
 from jack.blackhole.inbox import Inbox
-from jack.blackhole.mounts import network_file_system
 from jack.blackhole.names import concerns_intake, for_log
+from jack.support.mounts import network_file_system
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from jack.config import Config
 from jack.doctor.findings import Finding, Level, warn
 from jack.doctor.folders import download_findings, library_findings, state_findings
 from jack.doctor.friends import friend_findings
+from jack.doctor.leftovers import leftover_findings
 from jack.doctor.servers import server_findings
 from jack.support.clock import Clock
 from jack.support.logs import Redactor
@@ -35,6 +36,8 @@ def examine(config: Config, clock: Clock) -> Iterator[Finding]:
     yield from state_findings(config.jack.state_path)
     if config.downloads is not None:
         yield from download_findings(config.downloads)
+        completed = config.downloads.completed_path
+        yield from leftover_findings(config.jack.state_path, completed, clock)
     for entry in config.library:
         yield from library_findings(entry.folder)
     for peer in config.peers:

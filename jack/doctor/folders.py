@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jack.blackhole.inbox import Inbox
-from jack.blackhole.mounts import network_file_system
 from jack.blackhole.names import for_log
 from jack.blackhole.watcher import Watcher
 from jack.config import DownloadsConfig
 from jack.doctor.findings import Finding, fail, ok, warn
+from jack.support.mounts import network_file_system
 from jack.transfer.space import human
 
 PROBE_PREFIX = ".jack-doctor-"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from jack.downloads.gate import PeerGate
 from jack.downloads.retry import Jitter, RetryPolicy
@@ -34,6 +34,11 @@ class Friends:
         self._lock = threading.Lock()
         self._if_range_ignored: dict[str, int] = {}
         self.gate = gate
+        self._on_pause: Callable[[str, JackError], None] = lambda peer_id, error: None
+
+    def on_pause(self, tell: Callable[[str, JackError], None]) -> None:
+        """Have `tell` called whenever an error closes a peer's gate, whoever met that error."""
+        self._on_pause = tell
 
     def client(self, peer_id: str) -> PeerClient | None:
         """None when the config has no such peer."""
@@ -75,6 +80,7 @@ class Friends:
                 error,
                 self.gate.closed_seconds(peer_id),
             )
+        self._on_pause(peer_id, error)
         return self.gate.closed_seconds(peer_id)
 
     def note_answer(self, peer_id: str) -> None:

@@ -64,10 +64,27 @@ class HeldDownloads:
         with self._lock:
             self._held.setdefault(download.peer_id, set()).add(download.id)
         pause = self._friends.gate.closed_seconds(download.peer_id)
-        if pause > 0:
-            self._look_later(download.peer_id, pause)
-        else:
+        if pause <= 0:
             self._probe(download.peer_id)
+            return
+        self._downloads.wait(
+            download.id,
+            WaitReason.COOLDOWN,
+            self._friends.gate.sentence(download.peer_id),
+            self._clock.now() + timedelta(seconds=pause),
+            download.fruitless_attempts,
+        )
+        self._look_later(download.peer_id, pause)
+
+    def note_pause(self, peer_id: str, error: JackError) -> None:
+        """Something else than our probe closed the peer's gate, and the probe stands still behind
+        it: those held back must not look as if they only waited for a slot.
+        """
+        with self._lock:
+            if not self._held.get(peer_id):
+                return
+        self._tell(peer_id, error)
+        self._look_later(peer_id, self._friends.gate.closed_seconds(peer_id))
 
     def let_go(self, download: Download) -> None:
         """The download has settled some other way."""

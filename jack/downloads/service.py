@@ -11,13 +11,19 @@ from pathlib import Path
 
 from jack.downloads.agenda import Agenda
 from jack.downloads.claims import Claims
+from jack.downloads.disks import Disks
 from jack.downloads.explain import size_text
 from jack.downloads.friends import Friends
 from jack.downloads.handover import HandoverDesk
 from jack.downloads.held import HeldDownloads
 from jack.downloads.job import DATABASE_RETRY_SECONDS, Job
 from jack.downloads.lanes import Lanes
-from jack.downloads.retry import SPACE_LOOK_SECONDS, RetryPolicy, Wait
+from jack.downloads.retry import (
+    SPACE_LOOK_SECONDS,
+    STORAGE_LOOK_SECONDS,
+    RetryPolicy,
+    Wait,
+)
 from jack.downloads.settling import Settling, inode_of
 from jack.downloads.slots import Slots
 from jack.downloads.wishes import CANCELLED_BY_USER, FINISHED
@@ -25,6 +31,7 @@ from jack.errors import JackError, PeerRefused, PeerUnreachable, StorageError
 from jack.model import Download, DownloadStatus, WaitReason
 from jack.store.database import Database
 from jack.store.downloads import Downloads
+from jack.store.volumes import Volumes
 from jack.support.clock import Clock
 from jack.support.files import printable
 
@@ -48,6 +55,7 @@ class Parts:
     clock: Clock
     slots: int
     has_space: Callable[[Path, int], bool]
+    volumes: Volumes
     forget_stub: Callable[[str], None]
 
 
@@ -70,8 +78,10 @@ class DownloadService:
             go_on=self._dispatch_id,
             give_up=self.failed,
         )
+        parts.friends.on_pause(self._held.note_pause)
         self._lock = threading.Lock()
         self._cancelling: set[int] = set()
+        self._disks = Disks(parts.volumes, parts.downloads)
         self._stopping = False
 
     # -- starting --------------------------------------------------------------------------------
@@ -88,22 +98,19 @@ class DownloadService:
             self._slots.submit(download.peer_id, download.id)
 
     def may_start(self, download: Download) -> bool:
-        """False when the peer is unknown or left alone right now; the row then says so."""
+        """False when the peer is unknown or left alone right now, or the disk is not there; the row
+        then says so.
+        """
         if self._stopping or not download.is_live or download.blocked_by is not None:
             return False
         if self._p.friends.client(download.peer_id) is None:
             self._wait_for_unknown_peer(download)
             return False
-        pause = self._p.friends.gate.closed_seconds(download.peer_id)
-        if pause <= 0:
+        if self._disks.keeps_waiting(download):
+            self.later(download.id, STORAGE_LOOK_SECONDS)
+            return False
+        if self._p.friends.gate.closed_seconds(download.peer_id) <= 0:
             return True
-        self._p.downloads.wait(
-            download.id,
-            WaitReason.COOLDOWN,
-            self._p.friends.gate.sentence(download.peer_id),
-            self._p.clock.now() + timedelta(seconds=pause),
-            download.fruitless_attempts,
-        )
         self._held.hold(download)
         return False
 
@@ -303,6 +310,7 @@ class DownloadService:
         if self._p.claims.claim_destination(download.dest_path, download.id) != download.id:
             return False
         self.claim(download)
+        self._disks.accept(download)
         if not self._p.downloads.revive(download.id):
             return False
         log.info("download %d (%s): tried again now", download.id, download.filename)

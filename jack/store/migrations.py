@@ -152,7 +152,16 @@ VERSION_3 = (
     """,
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (VERSION_1, VERSION_2, VERSION_3)
+VERSION_4 = (
+    """
+    CREATE TABLE facts (
+        name TEXT NOT NULL PRIMARY KEY,
+        value TEXT NOT NULL
+    )
+    """,
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 """Position n holds the statements that lead from version n to n + 1. Never edit one that was
 released.
 """

@@ -19,7 +19,7 @@ from jack.peers.protocol import connector_id
 from jack.support.clock import SystemClock
 from jack.transfer.space import SpaceLedger
 from tests.downloads.world import SLOW, World, held, world
-from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
+from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path, item_path
 from tests.support.waiting import eventually
 
 S = DownloadStatus
@@ -229,6 +229,27 @@ def test_a_friend_who_refuses_the_probe_is_paused_like_one_who_refuses_a_file(
     eventually(lambda: all(row.wait_reason in PUT_ASIDE for row in stepped.rows()))
     assert [request.path for request in peer.requests] == ["/handshake"]
     assert "does not accept our key (HTTP 401)" in stepped.why(10)
+
+
+def test_downloads_whose_probe_stands_behind_a_pause_say_that_they_wait_for_it(
+    stepped: World,
+) -> None:
+    peer, gate = stepped.friend(), threading.Event()
+    peer.script(item_path("c:movie:2"), held(gate, Answer(503, {"Retry-After": "3600"})))
+    stepped.row_of(peer)
+    stepped.downloads.fail(1, "earlier")
+    stepped.start()
+    stepped.drop(peer, "c:movie:2", name="b")
+    eventually(lambda: peer.requests_to(item_path("c:movie:2")))
+    stepped.downloads.ask(1, "retry")
+    stepped.advance(1)
+    stepped.until(S.QUEUED)
+    gate.set()
+    row = stepped.until(S.WAITING, wait_reason=WaitReason.COOLDOWN)
+    assert row.next_attempt_at is not None
+    assert (row.next_attempt_at - stepped.now()).total_seconds() == pytest.approx(3600, abs=2)
+    assert "HTTP 503" in stepped.why()
+    stepped.stop()
 
 
 def test_a_probe_that_is_answered_with_nonsense_lets_the_files_speak(running: World) -> None:

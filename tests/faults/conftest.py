@@ -1,4 +1,4 @@
-"""A friend on a raw socket, and one download of one of its items."""
+"""A friend on a raw socket with one download of one of its items, and a whole jack to be hurt."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenarios.harness import KEY, Port, peer_entry
+from tests.support.hurt_jack import HurtJack
 from tests.support.scripted_peer import ScriptedPeer
 from tests.support.waiting import eventually
 from tests.transfer.rig import Rig
@@ -26,3 +28,25 @@ def rig(tmp_path: Path, peer: ScriptedPeer) -> Iterator[Rig]:
     rig = Rig(tmp_path, peer)
     yield rig
     rig.close()
+
+
+@pytest.fixture
+def friend() -> Iterator[ScriptedPeer]:
+    """The friend of `you`."""
+    with ScriptedPeer(api_key=KEY) as peer:
+        yield peer
+
+
+@pytest.fixture
+def port() -> Iterator[Port]:
+    reserved = Port()
+    yield reserved
+    reserved.close()
+
+
+@pytest.fixture
+def you(tmp_path: Path, friend: ScriptedPeer) -> Iterator[HurtJack]:
+    """jack as a process, not started yet."""
+    jack = HurtJack(tmp_path / "you", peers=[peer_entry("friend", friend.url)])
+    yield jack
+    jack.close()

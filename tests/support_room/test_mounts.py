@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jack.blackhole.mounts import network_file_system
+from jack.support.mounts import network_file_system
 
 
 def mountinfo(tmp_path: Path, *mounts: tuple[str, str]) -> Path:

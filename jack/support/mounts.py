@@ -1,4 +1,4 @@
-"""Which file system a folder is on: on network and FUSE mounts file events miss others' writes."""
+"""Which file system a folder is on, and where it is mounted. Nobody can tell except on Linux."""
 
 from __future__ import annotations
 
@@ -23,21 +23,31 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 def network_file_system(folder: Path, mountinfo: Path = MOUNTINFO) -> str | None:
     """The type of the network or FUSE file system `folder` is on, None when it is local or cannot
-    be told.
+    be told. On these, file events miss what other machines write, and locks may lock nothing.
+    """
+    _, kind = _mount_of(folder, mountinfo)
+    return kind if kind in REMOTE_TYPES or kind.startswith("fuse.") else None
+
+
+def mount_point(folder: Path, mountinfo: Path = MOUNTINFO) -> str | None:
+    """Where the file system that `folder` is on is mounted, None when that cannot be told."""
+    return _mount_of(folder, mountinfo)[0]
+
+
+def _mount_of(folder: Path, mountinfo: Path) -> tuple[str | None, str]:
+    """Mount point and type.
 
     proc_pid_mountinfo(5): the longest mount point that is a prefix wins, the last one of equals
     lies on top.
     """
+    best, best_length, best_kind = None, -1, ""
     with contextlib.suppress(OSError, ValueError):
         target = os.fsencode(os.path.realpath(folder)).rstrip(b"/") + b"/"
-        best_length, best_type = -1, ""
-        for mount_point, kind in _mounts(mountinfo.read_bytes()):
-            prefix = mount_point.rstrip(b"/") + b"/"
+        for point, kind in _mounts(mountinfo.read_bytes()):
+            prefix = point.rstrip(b"/") + b"/"
             if target.startswith(prefix) and len(prefix) >= best_length:
-                best_length, best_type = len(prefix), kind
-        if best_type in REMOTE_TYPES or best_type.startswith("fuse."):
-            return best_type
-    return None
+                best, best_length, best_kind = os.fsdecode(point), len(prefix), kind
+    return best, best_kind
 
 
 def _mounts(text: bytes) -> Iterator[tuple[bytes, str]]:
