@@ -1,19 +1,15 @@
-"""A response body's way into the file: three ways to move the bytes, the fastest possible one is
-taken.
+"""A response body's way out of the socket: the faster of two ways that is possible is taken.
 
-None of them loses a byte that arrived before the connection broke, which `iter_content` and
-buffered reads do. Measured on one machine, as multiples of curl's speed: splice 2.1-2.3, receive
-1.7-2.0, portable 0.8-1.5.
+Neither loses a byte that arrived before the connection broke, which `iter_content` and buffered
+reads do. Where the bytes go from here is the sink's business.
 """
 
 from __future__ import annotations
 
 import contextlib
 import enum
-import fcntl
 import http.client
 import io
-import os
 import select
 import socket
 import ssl
@@ -27,23 +23,21 @@ from jack.errors import TransientError
 from jack.support.clock import Clock
 from jack.support.heads import BrokenChunks
 from jack.support.http import Wire
-from jack.transfer.part import CANNOT_SPLICE, Part
 from jack.transfer.patience import Patience
+from jack.transfer.sink import Sink
 
-_BUFFER_BYTES = 1024 * 1024
 _ENOUGH_BYTES = 256 * 1024
 """What is worth a write: TLS hands out 16 KiB at most per call."""
 _READ_BYTES = 256 * 1024
-_WORTH_A_PIPE_BYTES = 1024 * 1024
 
 
 class Way(enum.Enum):
     """How bytes get from the socket to the file."""
 
-    SPLICE = "splice"
-    """socket -> pipe -> file inside the kernel: Linux, no TLS, no chunks."""
+    BLOCKS = "blocks"
+    """In aligned blocks past the page cache: Linux, long bodies."""
     RECEIVE = "receive"
-    """One buffer, used again and again: no chunks."""
+    """Straight from the socket into the sink's memory: no chunks to undo."""
     PORTABLE = "portable"
     """Through urllib3: always works."""
 
@@ -52,11 +46,10 @@ ALL_WAYS = frozenset(Way)
 
 
 class Reader(Protocol):
-    """Moves the body into the file, piece by piece."""
+    """Moves the body into the sink, piece by piece."""
 
-    def step(self, limit: int) -> None:
-        """Append what there is, at least one byte and at most `limit`; nothing only at the body's
-        end.
+    def step(self, limit: int) -> bool:
+        """Take what there is, at most `limit` bytes; False at the body's end.
 
         Raises TransientError for the network, StorageError and its like for the disk, and what the
         wire was aborted with.
@@ -70,37 +63,20 @@ class BrokenFraming(errors.ProtocolError):
 
 @contextlib.contextmanager
 def open_reader(
-    raw: Any,
-    wire: Wire,
-    part: Part,
-    patience: Patience,
-    clock: Clock,
-    size: int,
-    ways: frozenset[Way],
+    raw: Any, wire: Wire, sink: Sink, patience: Patience, clock: Clock, ways: frozenset[Way]
 ) -> Iterator[Reader]:
-    """The fastest of `ways` for the body of `raw` (urllib3's response), of which `size` bytes are
-    wanted."""
-    with contextlib.ExitStack() as stack:
-        direct = _unwrapped(raw, wire)
-        if direct is None or ways == {Way.PORTABLE}:
-            yield _Portable(raw, wire, part, patience, clock, stack)
-            return
+    """The faster of `ways` for the body of `raw` (urllib3's response)."""
+    direct = unwrapped(raw, wire) if Way.RECEIVE in ways else None
+    if direct is not None:
         sock, buffered = direct
         sock.settimeout(0)
-        receive = _Receive(sock, buffered, wire, part, patience, size)
-        tls = isinstance(sock, ssl.SSLSocket)
-        if Way.SPLICE not in ways or tls or not hasattr(os, "splice") or size < _WORTH_A_PIPE_BYTES:
-            yield receive
-            return
-        try:
-            pipe = stack.enter_context(_pipe())
-        except OSError:  # no file descriptor left: that one is not needed
-            yield receive
-            return
-        yield _Splice(sock, wire, part, patience, pipe, receive)
+        yield _Receive(sock, buffered, wire, sink, patience)
+        return
+    with contextlib.ExitStack() as stack:
+        yield _Portable(raw, wire, sink, patience, clock, stack)
 
 
-def _unwrapped(raw: Any, wire: Wire) -> tuple[socket.socket, io.BufferedReader] | None:
+def unwrapped(raw: Any, wire: Wire) -> tuple[socket.socket, io.BufferedReader] | None:
     """The socket under a body that comes as it is, and http.client's reader on it, which may
     already hold the first bytes. None when there are chunks to undo or the layers are not stacked
     as we know them."""
@@ -115,18 +91,6 @@ def _unwrapped(raw: Any, wire: Wire) -> tuple[socket.socket, io.BufferedReader] 
         return (sock, buffered) if buffered.fileno() == sock.fileno() >= 0 else None
     except (OSError, ValueError):
         return None
-
-
-@contextlib.contextmanager
-def _pipe() -> Iterator[tuple[int, int]]:
-    ends = os.pipe2(os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError, AttributeError):  # a small pipe only costs speed
-            fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, _BUFFER_BYTES)
-        yield ends
-    finally:
-        os.close(ends[0])
-        os.close(ends[1])
 
 
 @contextlib.contextmanager
@@ -147,39 +111,36 @@ def _network_errors(who: str, wire: Wire) -> Iterator[None]:
 
 
 class _Receive:
-    """recv_into one buffer, then write. The socket does not block; waiting is done in
-    `patience`."""
+    """recv_into the sink's own memory. The socket does not block; waiting is done in `patience`."""
 
     def __init__(
         self,
         sock: socket.socket,
         buffered: io.BufferedReader,
         wire: Wire,
-        part: Part,
+        sink: Sink,
         patience: Patience,
-        size: int,
     ) -> None:
         self._sock = sock
-        self._wire = wire
         self._buffered: io.BufferedReader | None = buffered
-        self._part = part
+        self._wire = wire
+        self._sink = sink
         self._patience = patience
-        self._size = min(size, _BUFFER_BYTES)
-        self._view: memoryview | None = None
 
-    def step(self, limit: int) -> None:
-        if self.drain(limit):
-            return
-        if self._view is None:
-            self._view = memoryview(bytearray(self._size))
-        with _network_errors(self._patience.who, self._wire):
-            filled = self._fill(self._view[: min(limit, len(self._view))])
+    def step(self, limit: int) -> bool:
+        if self._drain(limit):
+            return True
+        filled = self._fill(self._sink.room(limit))
+        if filled is None:
+            self._sink.flush()
+            return True
         self._patience.brought(filled)
-        self._part.append(self._view[:filled])
+        self._sink.put(filled)
+        return filled > 0
 
-    def drain(self, limit: int) -> bool:
-        """Append what http.client's reader took from the socket together with the headers, the
-        first time; False when that was nothing."""
+    def _drain(self, limit: int) -> bool:
+        """Take what http.client's reader took from the socket together with the headers, the first
+        time; False when that was nothing."""
         buffered, self._buffered = self._buffered, None
         if buffered is None:
             return False
@@ -188,76 +149,33 @@ class _Receive:
         except OSError:  # would block (TLS says so by an exception) or is broken: `_fill` will see
             return False
         self._patience.brought(len(data))
-        self._part.append(memoryview(data or b""))
+        self._sink.append(memoryview(data or b""))
         return bool(data)
 
-    def _fill(self, view: memoryview) -> int:
-        """Receive until there is enough or nothing more at once; 0 at the end of the body."""
+    def _fill(self, view: memoryview) -> int | None:
+        """Receive until there is enough or nothing more at once; 0 at the end of the body, None
+        when nothing came and what was taken before has waited long enough for company."""
         filled, enough = 0, min(len(view), _ENOUGH_BYTES)
-        while filled < enough:
-            try:
-                received = self._sock.recv_into(view[filled:])
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as wait:
-                if filled:
-                    break
-                writing = isinstance(wait, ssl.SSLWantWriteError)
-                self._patience.wait_for(self._sock, select.POLLOUT if writing else select.POLLIN)
-                continue
-            except OSError:
-                if filled:  # first what arrived; the next call meets the broken connection again
-                    break
-                raise
-            if received == 0:
-                break
-            filled += received
-        return filled
-
-
-class _Splice:
-    """splice(2) through a pipe; the bytes never enter this process."""
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        wire: Wire,
-        part: Part,
-        patience: Patience,
-        pipe: tuple[int, int],
-        receive: _Receive,
-    ) -> None:
-        self._sock = sock
-        self._wire = wire
-        self._part = part
-        self._patience = patience
-        self._out, self._in = pipe
-        self._receive = receive
-        self._works = True
-
-    def step(self, limit: int) -> None:
-        if self._works and self._receive.drain(limit):
-            return
-        moved = self._into_pipe(min(limit, _BUFFER_BYTES)) if self._works else None
-        if moved is None:
-            self._receive.step(limit)
-            return
-        self._patience.brought(moved)
-        self._works = self._part.append_from_pipe(self._out, moved)
-
-    def _into_pipe(self, limit: int) -> int | None:
-        """How many bytes went from the socket into the pipe; None when splice does not work
-        here."""
-        flags = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
         with _network_errors(self._patience.who, self._wire):
-            while True:
+            while filled < enough:
                 try:
-                    return os.splice(self._sock.fileno(), self._in, limit, flags=flags)
-                except BlockingIOError:
-                    self._patience.wait_for(self._sock)
-                except OSError as error:
-                    if error.errno not in CANNOT_SPLICE:
-                        raise
-                    self._works = False
-                    return None
+                    received = self._sock.recv_into(view[filled:])
+                except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as wait:
+                    if filled:
+                        break
+                    writing = isinstance(wait, ssl.SSLWantWriteError)
+                    event = select.POLLOUT if writing else select.POLLIN
+                    if not self._patience.wait_for(self._sock, event, self._sink.due_seconds):
+                        return None
+                    continue
+                except OSError:
+                    if filled:  # first what arrived; the next call meets the broken connection
+                        break
+                    raise
+                if received == 0:
+                    break
+                filled += received
+        return filled
 
 
 class _Portable:
@@ -267,14 +185,14 @@ class _Portable:
         self,
         raw: Any,
         wire: Wire,
-        part: Part,
+        sink: Sink,
         patience: Patience,
         clock: Clock,
         stack: contextlib.ExitStack,
     ) -> None:
         self._raw = raw
         self._wire = wire
-        self._part = part
+        self._sink = sink
         self._patience = patience
         self._clock = clock
         self._watch = stack.enter_context(contextlib.ExitStack())
@@ -282,7 +200,7 @@ class _Portable:
         if wire.socket is not None:
             wire.socket.settimeout(patience.idle_timeout_seconds)
 
-    def step(self, limit: int) -> None:
+    def step(self, limit: int) -> bool:
         begun = self._clock.monotonic()
         self._keep_watch(begun)
         with _network_errors(self._patience.who, self._wire):
@@ -296,8 +214,9 @@ class _Portable:
                     raise
                 data = b""  # just the end of the body, to be judged by what we counted
         self._patience.brought(len(data))
-        self._part.append(memoryview(data)[:limit])
+        self._sink.append(memoryview(data)[:limit])
         self._patience.waited(self._clock.monotonic() - begun)
+        return bool(data)
 
     def _keep_watch(self, now: float) -> None:
         """One read may hang for ever in chunk headers that come byte by byte: a timer frees it."""

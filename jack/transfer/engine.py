@@ -17,10 +17,11 @@ from jack.support.http import Wire
 from jack.support.statuses import error_for_status
 from jack.transfer import ranges
 from jack.transfer.answers import Anew, Append, Complete, Fresh, Question, Verdict, judge
-from jack.transfer.body import ALL_WAYS, BrokenFraming, Reader, Way, open_reader
+from jack.transfer.body import ALL_WAYS, BrokenFraming, Reader, Way, open_reader, unwrapped
 from jack.transfer.checkpoints import Checkpoints, Rhythm
 from jack.transfer.part import Part
 from jack.transfer.patience import Patience
+from jack.transfer.sink import Plain, Sink, open_sink
 from jack.transfer.space import SpaceLedger, human
 from jack.transfer.terms import (
     Ledger,
@@ -260,29 +261,37 @@ class _Attempt:
             self._tools.space.reserve(self._state.part.parent, size - self._offset) as reservation,
             self._recorded() as checkpoints,
             contextlib.closing(response),
-            self._reader(response, goal) as reader,
         ):
             part.create()
-            while part.end < goal:
-                before = part.end
-                self._wire.check()
-                reader.step(goal - before)
-                if part.end == before:
+            with self._sink(response, goal) as sink, self._reader(response, sink) as reader:
+                told = self._offset
+                while (taken := sink.end) < goal:
                     self._wire.check()
-                    raise TransientError(f"{who}: the connection ended {goal - before} bytes early")
-                reservation.used(part.end - before)
-                if part.end < goal:
-                    checkpoints.wrote(part.end)
+                    if not reader.step(goal - taken):
+                        self._wire.check()
+                        missing = goal - taken
+                        raise TransientError(f"{who}: the connection ended {missing} bytes early")
+                    reservation.used(sink.end - taken)
+                    if told < part.end < goal:
+                        told = part.end
+                        checkpoints.wrote(told)
+
+    def _sink(
+        self, response: requests.Response, goal: int
+    ) -> contextlib.AbstractContextManager[Sink]:
+        """Blocks only for a reader that does not sit in urllib3 while a block waits for company."""
+        blocks = {Way.BLOCKS, Way.RECEIVE} <= self._tools.ways
+        wanted, settings = goal - self._offset, self._settings
+        if not blocks or unwrapped(response.raw, self._wire) is None:
+            return contextlib.nullcontext(Plain(self._part, wanted))
+        return open_sink(self._part, wanted, settings.checkpoint_bytes, self._tools.clock)
 
     def _reader(
-        self, response: requests.Response, goal: int
+        self, response: requests.Response, sink: Sink
     ) -> contextlib.AbstractContextManager[Reader]:
         clock, who = self._tools.clock, self._state.who
         patience = Patience(who, self._wire, clock, self._settings.idle_timeout_seconds)
-        wanted = goal - self._offset
-        return open_reader(
-            response.raw, self._wire, self._part, patience, clock, wanted, self._tools.ways
-        )
+        return open_reader(response.raw, self._wire, sink, patience, clock, self._tools.ways)
 
     @contextlib.contextmanager
     def _recorded(self) -> Iterator[Checkpoints]:

@@ -21,10 +21,6 @@ log = logging.getLogger(__name__)
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NOT_A_PLAIN_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.EMLINK}
-CANNOT_SPLICE = frozenset(
-    {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ENOTSUP}
-)
-"""A file system, socket or sandbox that knows no splice(2)."""
 _NO_MODES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -146,25 +142,43 @@ class Part:
                 self.end += written
                 data = data[written:]
 
-    def append_from_pipe(self, pipe: int, size: int) -> bool:
-        """Move `size` bytes that wait in `pipe` to `end` without copying them (Linux only).
+    def read(self, offset: int, size: int) -> bytes:
+        """`size` bytes from `offset` on, which have been written before."""
+        with disk_errors(f"read {self.path}"):
+            data = os.pread(self.descriptor, size, offset)
+        if len(data) != size:
+            raise StorageError(f"{self.path} was cut by somebody else while it grew")
+        return data
 
-        False when the file system does not take bytes that way; they were copied then.
-        """
-        goal = self.end + size
+    def open_direct(self, stack: contextlib.ExitStack) -> int | None:
+        """A second descriptor of the open file that passes by the page cache, closed by `stack`;
+        None where there is no such thing (not Linux, or a file system without it)."""
+        flag = getattr(os, "O_DIRECT", None)
+        if flag is None:
+            return None
+        try:
+            direct = os.open(self.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flag)
+        except OSError:
+            return None
+        stack.callback(os.close, direct)
+        with disk_errors(f"look at {self.path}"):
+            same = os.path.sameopenfile(direct, self.descriptor)
+        return direct if same else None
+
+    def write_direct(self, direct: int, block: memoryview, offset: int) -> None:
+        """Write an aligned block at `offset`, at or before `end`. What the file system does not
+        take that way goes the ordinary one. What was written before an error counts."""
         with disk_errors(f"write {self.path}"):
             try:
-                while self.end < goal:
-                    self.end += os.splice(
-                        pipe, self.descriptor, goal - self.end, offset_dst=self.end
-                    )
+                while block:
+                    written = os.pwrite(direct, block, offset)
+                    offset += written
+                    self.end = max(self.end, offset)
+                    block = block[written:]
             except OSError as error:
-                if error.errno not in CANNOT_SPLICE:
+                if error.errno != errno.EINVAL:
                     raise
-                while self.end < goal:
-                    self.append(memoryview(os.read(pipe, goal - self.end)))
-                return False
-        return True
+                self.append(block[self.end - offset :])
 
     def sync(self) -> None:
         """Put every byte written so far on the disk, and the name of a new file with them.

@@ -28,10 +28,13 @@ class Patience:
         self.window_seconds = max(MINIMUM_WINDOW_SECONDS, idle_timeout_seconds)
         """Over how much waiting the average speed is judged."""
         self._waited = 0.0
+        self._idle = 0.0
         self._brought = 0
 
-    def wait_for(self, sock: socket.socket, event: int = select.POLLIN) -> None:
-        """Return when `sock` is ready for `event`.
+    def wait_for(
+        self, sock: socket.socket, event: int = select.POLLIN, at_most: float | None = None
+    ) -> bool:
+        """True when `sock` is ready for `event`, False when it was not in `at_most` seconds.
 
         Raises TransientError when nothing comes for too long, TooSlow when too little came, and
         what the wire was aborted with.
@@ -40,16 +43,18 @@ class Patience:
         poller.register(sock, event)
         begun = self._clock.monotonic()
         elapsed = 0.0
-        while True:
+        ready = False
+        while not ready and (at_most is None or elapsed < at_most):
             self._wire.check()
-            left = self.idle_timeout_seconds - elapsed
+            left = self.idle_timeout_seconds - self._idle - elapsed
             if left <= 0:
                 raise self.stalled()
-            ready = poller.poll(max(1, int(min(left, _SLICE_SECONDS) * 1000)))
+            slice_seconds = min(left, _SLICE_SECONDS, at_most or _SLICE_SECONDS)
+            ready = bool(poller.poll(max(1, int(slice_seconds * 1000))))
             elapsed = self._clock.monotonic() - begun
-            if ready:
-                break
+        self._idle = 0.0 if ready else self._idle + elapsed
         self.waited(elapsed)
+        return ready
 
     def waited(self, seconds: float) -> None:
         """So many more seconds went by on the network's account. Raises TooSlow."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jack.transfer import sink as sink_module
 from tests.support.scripted_peer import ScriptedPeer
 from tests.support.waiting import eventually
 from tests.transfer.rig import Rig
@@ -17,6 +18,14 @@ def peer() -> Iterator[ScriptedPeer]:
     with ScriptedPeer() as peer:
         yield peer
     eventually(lambda: not set(threading.enumerate()) - before, 5, "the end of every thread")
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bodies of a few MB go through many blocks, and checkpoints are no shorter than one."""
+    monkeypatch.setattr(sink_module, "BLOCK_BYTES", 65_536)
+    monkeypatch.setattr(sink_module, "WORTH_BLOCKS_BYTES", 4096)
+    monkeypatch.setattr(sink_module, "LINGER_SECONDS", 0.05)
 
 
 @pytest.fixture

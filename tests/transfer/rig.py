@@ -27,11 +27,11 @@ FILE = file_path(ITEM)
 ETAG = '"v1"'
 DATED = "Wed, 01 Jan 2020 10:00:00 GMT"
 EVERY_WAY = [
-    frozenset({Way.SPLICE, Way.RECEIVE}),
+    frozenset({Way.BLOCKS, Way.RECEIVE}),
     frozenset({Way.RECEIVE}),
     frozenset({Way.PORTABLE}),
 ]
-WAY_NAMES = ["splice", "receive", "portable"]
+WAY_NAMES = ["blocks", "receive", "portable"]
 
 
 def film(size: int, seed: int = 1) -> bytes:

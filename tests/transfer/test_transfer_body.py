@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 import shutil
@@ -23,8 +24,10 @@ from jack.support.clock import SystemClock
 from jack.support.http import Wire
 from jack.transfer import body as body_module
 from jack.transfer import patience as patience_module
+from jack.transfer import sink as sink_module
 from jack.transfer.body import ALL_WAYS, Way
 from jack.transfer.part import Part
+from jack.transfer.sink import Plain
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer
 from tests.support.waiting import eventually
 from tests.transfer.rig import (
@@ -167,14 +170,14 @@ def test_a_slow_disk_is_not_the_peers_stall(
     rig.settings["idle_timeout_seconds"] = 0.3
     slow = threading.Event()
     once = iter([0.5])
-    name = "append_from_pipe" if Way.SPLICE in way and hasattr(os, "splice") else "append"
-    real = getattr(body_module.Part, name)
+    name = "write_direct" if Way.BLOCKS in way and hasattr(os, "O_DIRECT") else "append"
+    real = getattr(Part, name)
 
     def append(*arguments: Any) -> Any:
         slow.wait(next(once, 0))
         return real(*arguments)
 
-    monkeypatch.setattr(body_module.Part, name, append)
+    monkeypatch.setattr(Part, name, append)
     rig.attempt(way)
     assert rig.dest.read_bytes() == BODY
 
@@ -283,7 +286,7 @@ def test_bytes_received_just_before_a_reset_are_written_first(tmp_path: Path) ->
     sock: Any = Breaking(b"hello ", b"world")
     with Part(tmp_path / "a.part", tmp_path / "a", 0o644) as part:
         part.create()
-        reader = body_module._Receive(sock, nothing, wire, part, patience, 1000)
+        reader = body_module._Receive(sock, nothing, wire, Plain(part, 1000), patience)
         reader.step(1000)
         assert (tmp_path / "a.part").read_bytes() == b"hello world"
         with pytest.raises(TransientError, match=r"friend: the connection broke .*reset"):
@@ -307,44 +310,51 @@ def test_an_interruption_that_finds_no_socket_to_shut_is_noticed_while_waiting()
 
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The kinds of readers that have moved bytes, in order of first use."""
+    """The kinds of readers and sinks that have moved bytes, in order of first use."""
     names: list[str] = []
 
-    def watch(kind: type) -> None:
-        real = kind.step  # type: ignore[attr-defined]
+    def watch(kind: type, method: str) -> None:
+        real = getattr(kind, method)
 
-        def step(self: Any, limit: int) -> None:
+        def noted(self: Any, *arguments: Any) -> Any:
             if kind.__name__ not in names:
                 names.append(kind.__name__)
-            real(self, limit)
+            return real(self, *arguments)
 
-        monkeypatch.setattr(kind, "step", step)
+        monkeypatch.setattr(kind, method, noted)
 
-    for kind in (body_module._Splice, body_module._Receive, body_module._Portable):
-        watch(kind)
+    watch(body_module._Receive, "step")
+    watch(body_module._Portable, "step")
+    watch(sink_module.Blocks, "append")
+    watch(sink_module.Plain, "append")
     return names
 
 
-splice_only = pytest.mark.skipif(not hasattr(os, "splice"), reason="splice(2) is Linux's")
+direct_only = pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="O_DIRECT is not everywhere")
 
 
-@splice_only
-def test_a_plain_sized_body_is_spliced(rig: Rig, taken: list[str]) -> None:
+@direct_only
+def test_a_long_sized_body_goes_past_the_page_cache(rig: Rig, taken: list[str]) -> None:
     rig.attempt()
-    assert taken == ["_Splice"]
+    assert taken == ["_Receive", "Blocks"]
 
 
-def test_a_small_body_is_not_worth_a_pipe(rig: Rig, taken: list[str]) -> None:
-    rig.peer.offer(ITEM, BODY[:100_000])
+@pytest.mark.parametrize("short", ["body", "checkpoints"])
+def test_a_body_or_checkpoints_of_few_blocks_are_written_at_once(
+    rig: Rig, taken: list[str], monkeypatch: pytest.MonkeyPatch, short: str
+) -> None:
+    monkeypatch.setattr(sink_module, "WORTH_BLOCKS_BYTES", 200_000)
+    rig.settings["checkpoint_bytes"] = 10_000 if short == "checkpoints" else 10**9
+    rig.peer.offer(ITEM, BODY[: 100_000 if short == "body" else None])
     rig.attempt()
-    assert taken == ["_Receive"]
+    assert taken == ["_Receive", "Plain"]
 
 
 def test_chunks_go_through_urllib3(rig: Rig, taken: list[str]) -> None:
     rig.peer.script(FILE, Answer(200, {}, BODY, chunked=True))
     rig.release_size = len(BODY)
     rig.attempt()
-    assert taken == ["_Portable"]
+    assert taken == ["_Portable", "Plain"]
 
 
 @pytest.mark.parametrize("surprise", ["no _fp", "no reader", "no socket", "no socket below"])
@@ -369,66 +379,103 @@ def test_layers_we_do_not_know_are_left_to_urllib3(
 
     rig.open_file = open_file  # type: ignore[method-assign]
     rig.attempt()
-    assert taken == ["_Portable"]
+    assert taken == ["_Portable", "Plain"]
     assert rig.dest.read_bytes() == BODY
 
 
-@splice_only
-@pytest.mark.parametrize("side", ["socket", "file"])
-@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS])
-def test_a_splice_that_is_refused_half_way_loses_no_byte(
-    rig: Rig, taken: list[str], monkeypatch: pytest.MonkeyPatch, side: str, number: int
+class Disk:
+    """Stands for os.pwrite: the writes past the page cache fail from the fourth on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int, short: int = 0) -> None:
+        self._real, self._number, self._short, self.blocks = os.pwrite, number, short, 0
+        monkeypatch.setattr(os, "pwrite", self)
+
+    def __call__(self, descriptor: int, data: memoryview, offset: int) -> int:
+        if not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
+            return self._real(descriptor, data, offset)
+        self.blocks += 1
+        if self.blocks > 3:
+            raise OSError(self._number, os.strerror(self._number))
+        return self._real(descriptor, data[: self._short or None], offset)
+
+
+@direct_only
+@pytest.mark.parametrize("short", [0, 4096], ids=["whole writes", "short writes"])
+def test_blocks_that_are_refused_half_way_lose_no_byte(
+    rig: Rig, taken: list[str], monkeypatch: pytest.MonkeyPatch, short: int
 ) -> None:
-    real, budget = os.splice, [3]
-
-    def splice(source: int, target: int, count: int, **more: Any) -> int:
-        if ("offset_dst" in more) is (side == "file"):
-            budget[0] -= 1
-            if budget[0] < 0:
-                raise OSError(number, os.strerror(number))
-        return real(source, target, count, **more)
-
-    monkeypatch.setattr(os, "splice", splice)
+    disk = Disk(monkeypatch, errno.EINVAL, short)
     rig.attempt()
-    assert taken == ["_Splice", "_Receive"]
+    assert taken == ["_Receive", "Blocks"]
+    assert disk.blocks > 3
     assert rig.dest.read_bytes() == BODY
 
 
-@splice_only
-def test_a_disk_error_while_splicing_is_the_disks(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
+@direct_only
+@pytest.mark.parametrize("short", [0, 4096], ids=["whole writes", "short writes"])
+def test_a_disk_error_in_the_writing_thread_is_the_disks_and_leaves_no_hole(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, short: int
 ) -> None:
-    real, budget = os.splice, [3]
-
-    def splice(source: int, target: int, count: int, **more: Any) -> int:
-        if "offset_dst" in more:
-            budget[0] -= 1
-            if budget[0] < 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(source, target, count, **more)
-
-    monkeypatch.setattr(os, "splice", splice)
+    Disk(monkeypatch, errno.ENOSPC, short)
     with pytest.raises(NoSpace, match="No space left"):
         rig.attempt()
-    assert rig.row.offset == rig.part.stat().st_size > 0
+    assert rig.row.offset == rig.part.stat().st_size == 3 * (short or sink_module.BLOCK_BYTES)
+    assert rig.part.read_bytes() == BODY[: rig.row.offset]
 
 
-@splice_only
-@pytest.mark.parametrize("missing", ["splice", "pipe", "big pipe"])
-def test_without_pipes_the_other_ways_are_taken(
+@direct_only
+@pytest.mark.parametrize("missing", ["flag", "file system", "other file", "thread"])
+def test_without_a_way_past_the_page_cache_the_ordinary_one_is_taken(
     rig: Rig, taken: list[str], monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    def fail(*_: Any) -> Any:
-        raise OSError(errno.EMFILE, "Too many open files")
+    real = os.open
 
-    if missing == "splice":
-        monkeypatch.delattr(os, "splice")
-    elif missing == "pipe":
-        monkeypatch.setattr(os, "pipe2", fail)
+    def other_open(path: Any, flags: int, *more: Any) -> int:
+        if flags & os.O_DIRECT and missing == "file system":
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return real(__file__ if flags & os.O_DIRECT else path, flags, *more)
+
+    if missing == "flag":
+        monkeypatch.delattr(os, "O_DIRECT")
+    elif missing == "thread":
+        monkeypatch.setattr(sink_module.threading, "Thread", _NoThread)
     else:
-        monkeypatch.setattr(body_module.fcntl, "fcntl", fail)
+        monkeypatch.setattr(os, "open", other_open)
     rig.attempt()
-    assert taken == (["_Splice"] if missing == "big pipe" else ["_Receive"])
+    assert taken == ["_Receive", "Plain"]
+    assert rig.dest.read_bytes() == BODY
+
+
+class _NoThread(threading.Thread):
+    """Only for the sink: the checkpoints' thread is to be had."""
+
+    def start(self) -> None:
+        if self.name == "blocks":
+            raise RuntimeError("can't start new thread")
+        super().start()
+
+
+@direct_only
+@pytest.mark.parametrize("offset", [1, 4095, 4096, 4097, 70_001])
+def test_blocks_go_on_from_any_offset(rig: Rig, taken: list[str], offset: int) -> None:
+    rig.had(BODY[:offset], expected=len(BODY), etag=ETAG)
+    rig.attempt()
+    assert "Blocks" in taken
+    assert rig.asked() == [f"bytes={offset}-"]
+    assert rig.dest.read_bytes() == BODY
+
+
+@direct_only
+def test_what_a_slow_peer_sent_is_in_the_file_and_recorded_while_it_pauses(rig: Rig) -> None:
+    """A block that is not full must not wait for company longer than a moment."""
+    gate = threading.Event()
+    rig.settings["checkpoint_interval_seconds"] = 0.05
+    rig.peer.script(FILE, lambda r: replace(rig.peer.honest(r), pause_at=70_001, gate=gate))
+    running = Running(rig)
+    eventually(lambda: rig.row.offset == 70_001, what="the checkpoint of all that came")
+    assert rig.part.read_bytes() == BODY[:70_001]
+    gate.set()
+    running.join(10)
     assert rig.dest.read_bytes() == BODY
 
 
@@ -479,7 +526,7 @@ def test_tls_drops_and_finishes_without_losing_a_byte(
             assert rig.row.offset % 700_000 == 0
     assert rig.dest.read_bytes() == BODY
     assert len(rig.asked()) == 6
-    assert taken == (["_Receive"] if way == ALL_WAYS else ["_Portable"])
+    assert taken[0] == ("_Receive" if way == ALL_WAYS else "_Portable")
 
 
 def test_tls_headers_without_a_body_stall(tls_rig: Rig) -> None:
