@@ -105,7 +105,7 @@ def test_line_6_another_friends_file_of_that_name_is_never_replaced(running: Wor
     row = running.until(S.FAILED, 2)
     assert (running.completed / "film.mkv").read_bytes() == FILM
     assert "film.mkv" in (row.error or "")
-    assert running.parked == ["b.torrent"]
+    eventually(lambda: running.parked == ["b.torrent"])
 
 
 def test_a_file_that_our_row_made_is_adopted_when_it_is_grabbed_again(running: World) -> None:
@@ -321,7 +321,7 @@ def test_line_16_a_stub_that_cannot_be_parked_does_not_come_in_again_by_itself(
     running.start()
     running.look()
     side = running.side
-    eventually(lambda: side is not None and "a.torrent" in side._intake._seen)
+    eventually(lambda: side is not None and "a.torrent" in side._intake._known)
     running.stop()
     assert stub.exists()
     assert len(peer.requests_to(PATH)) == 1

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jack.blackhole.intake import hash_of
-from jack.blackhole.stub import build_stub, info_hash
+from jack.blackhole.stub import NoStub, build_stub, info_hash, read_torrent
 from jack.downloads.settling import Settling
 from jack.downloads.wishes import retry_offline
 from jack.model import Download, DownloadStatus, Stub
@@ -165,9 +164,10 @@ def test_the_words_of_one_server_do_not_hide_that_another_imported_it(
 
 def test_the_stubs_hash_is_read_even_when_the_stub_has_none() -> None:
     stub = build_stub(Stub("15ee3276", ITEM), "Film", 1000)
-    assert hash_of(stub) == info_hash(stub)
-    assert hash_of(b"d7:comment20:jack:15ee3276:movie:e") == ""
-    assert hash_of(b"nonsense") == ""
+    assert read_torrent(stub) == (Stub("15ee3276", ITEM), info_hash(stub))
+    none = Stub("15ee3276", "movie:")
+    assert read_torrent(b"d7:comment20:jack:15ee3276:movie:e") == (none, "")
+    assert read_torrent(b"nonsense") == (NoStub.UNREADABLE, "")
 
 
 # -- failures --------------------------------------------------------------------------------------
