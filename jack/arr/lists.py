@@ -11,15 +11,14 @@ from urllib.parse import urlencode
 import requests
 
 from jack.arr.api import MAX_LIST_BYTES, ArrApi
-from jack.arr.json_array import array_items
 from jack.errors import ProtocolError
-from jack.support.http import Wire, read_capped, send, translated
+from jack.support.http import Wire, raw_pieces, read_capped, send, translated
+from jack.support.json_array import array_items
 
 SYNC_SECONDS = 120.0
 """How long an *arr may think: "20k movies in ~4 seconds" on a PC is minutes on a NAS."""
 READ_SECONDS = 1800.0
 """For one whole body, so that a connection that trickles for ever is let go as well."""
-_CHUNK_BYTES = 65_536
 
 
 class ListReader(ArrApi):
@@ -40,7 +39,7 @@ class ListReader(ArrApi):
             self._refuse_compressed(response)
             with translated(who, wire), wire.deadline(READ_SECONDS, f"{who}: its list"):
                 try:
-                    yield from array_items(response.raw.stream(_CHUNK_BYTES, decode_content=False))
+                    yield from array_items(raw_pieces(response))
                 except ProtocolError as error:
                     wire.check()
                     raise ProtocolError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -14,7 +15,14 @@ from jack.model import Release
 from jack.peers import protocol
 from jack.peers.query import Question
 from jack.support.files import shown
-from jack.support.http import HEADER_DEADLINE_SECONDS, Wire, new_session, read_capped, send
+from jack.support.http import (
+    HEADER_DEADLINE_SECONDS,
+    Wire,
+    new_session,
+    pieces_capped,
+    read_capped,
+    send,
+)
 from jack.support.statuses import error_for_status
 
 MAX_METADATA_BYTES = 1024 * 1024
@@ -92,7 +100,9 @@ class PeerClient:
             raise error_for_status(
                 self.peer.name, "a search", response.status_code, response.headers, self._now()
             )
-        return protocol.search_from_json(self._json(response, MAX_SEARCH_BYTES, wire))
+        pieces = pieces_capped(response, MAX_SEARCH_BYTES, who=self.peer.name, wire=wire)
+        with contextlib.closing(pieces):
+            return protocol.search_from_chunks(pieces, self._secrets)
 
     def open_file(self, item_id: str, headers: Mapping[str, str], wire: Wire) -> requests.Response:
         """The file of one item (`GET /peer/items/{id}/file`): any status, the body still unread."""

@@ -6,17 +6,20 @@ values or raises ProtocolError naming the field.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from jack.errors import ProtocolError
 from jack.model import MOVIES, TV, Release
+from jack.support.json_array import member_items
 from jack.support.logs import MASK
 
 PROTOCOL_NAME = "jack"
@@ -26,6 +29,10 @@ API_KEY_HEADER = "X-Api-Key"
 
 MAX_ITEMS = 20_000
 """Releases read from one search answer; what comes after is not looked at."""
+MAX_ITEM_CHARACTERS = 65_536
+"""Of one release in such an answer; a hundredth of that is usual."""
+MAX_VALUES = 50_000
+"""In other answers: an empty list is two characters long and takes thirty times as much memory."""
 MAX_SIZE_BYTES = 2**53
 """Beyond this a JavaScript peer cannot even write the number down exactly."""
 MAX_NUMBER = 2**31
@@ -37,6 +44,7 @@ _VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})")
 _IMDB = re.compile(r"tt[0-9]{1,15}")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _MAX_DIGITS = 20
+_MAX_DEPTH = 32
 
 T = TypeVar("T")
 
@@ -79,19 +87,19 @@ def is_compatible(text: object) -> bool:
     return version is not None and version >= MINIMUM_VERSION
 
 
-def capped_json(raw: bytes, max_depth: int = 32) -> object:
+def capped_json(raw: bytes, max_depth: int = _MAX_DEPTH) -> object:
     """Parse strict JSON (RFC 8259) from a stranger; ProtocolError for anything else.
 
     Refused besides bad syntax: invalid UTF-8, NaN and Infinity (also by overflow), numbers of
-    more than 20 digits, lone surrogates, and nesting deeper than `max_depth`.
+    more than 20 digits, lone surrogates, nesting deeper than `max_depth`, and what would take much
+    more memory than its own length.
     """
-    try:
-        value = json.loads(
-            raw.decode("utf-8"),
-            parse_int=_whole,
-            parse_float=_finite,
-            parse_constant=_no_constant,
+    if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MAX_VALUES:
+        raise ProtocolError(
+            f"the answer is JSON of more than {MAX_VALUES} values, or nested deeper"
         )
+    try:
+        value = _DECODER.decode(raw.decode("utf-8"))
     except RecursionError as error:
         raise ProtocolError(f"the answer is JSON nested deeper than {max_depth} levels") from error
     except ValueError as error:
@@ -115,6 +123,9 @@ def _finite(text: str) -> float:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_finite, parse_constant=_no_constant)
 
 
 def _check_tree(value: object, max_depth: int) -> None:
@@ -204,21 +215,22 @@ def release_from_json(obj: object) -> Release:
     )
 
 
-def search_from_json(obj: object) -> list[Release]:
-    """The releases of a search answer: those out of schema are skipped.
+def search_from_chunks(chunks: Iterable[bytes], secrets: Sequence[str] = ()) -> list[Release]:
+    """The releases of a search answer that arrives in `chunks`; those out of schema are left out,
+    `secrets` are blacked out.
 
     Only the first MAX_ITEMS are read. Raises ProtocolError when the container itself is not
     `{"items": [...]}`.
     """
-    items = obj.get("items") if isinstance(obj, dict) else None
-    if not isinstance(items, list):
-        raise ProtocolError('the search answer is not of the form {"items": [...]}')
     releases = []
-    for item in items[:MAX_ITEMS]:
-        try:
-            releases.append(release_from_json(item))
-        except ProtocolError:
-            continue
+    items = member_items(chunks, "items", _DECODER, MAX_ITEM_CHARACTERS)
+    with contextlib.closing(items):
+        for item in itertools.islice(items, MAX_ITEMS):
+            try:
+                _check_tree(item, _MAX_DEPTH)
+                releases.append(release_from_json(without(item, secrets)))
+            except ProtocolError:
+                continue
     return releases
 
 

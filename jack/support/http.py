@@ -13,7 +13,7 @@ import http.cookiejar
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import requests
@@ -43,6 +43,7 @@ if _URLLIB3_VERSION.startswith(("0.", "1.")):
     raise ImportError(f"urllib3 {_URLLIB3_VERSION} is too old")
 
 CONNECT_TIMEOUT_SECONDS = 10.0
+_PIECE_BYTES = 65536
 HEADER_DEADLINE_SECONDS = 30.0
 """For the whole header block, so that a peer sending one byte at a time is let go as well."""
 
@@ -358,21 +359,36 @@ def read_capped(response: requests.Response, limit: int, *, who: str, wire: Wire
     """The whole body, at most `limit` bytes; more is a ProtocolError. Compressed bodies are refused
     unread.
     """
+    return b"".join(pieces_capped(response, limit, who=who, wire=wire))
+
+
+def pieces_capped(
+    response: requests.Response, limit: int, *, who: str, wire: Wire
+) -> Generator[bytes, None, None]:
+    """As `read_capped`, piece by piece while they arrive; to be closed when not read to the end."""
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
         response.close()
         raise ProtocolError(f"{who} answered compressed although identity was asked for")
-    body = bytearray()
+    received = 0
     with (
         translated(who, wire),
         wire.deadline(HEADER_DEADLINE_SECONDS, f"{who}: the answer"),
         contextlib.closing(response),
     ):
-        # Not `stream`: that one reads the frames of a chunked body by itself, and a size of -1 as
-        # "everything there is".
-        while chunk := response.raw.read1(65536, decode_content=False):
-            body += chunk
-            if len(body) > limit:
+        for piece in raw_pieces(response):
+            received += len(piece)
+            if received > limit:
                 raise ProtocolError(f"{who} answered with more than {limit} bytes")
+            yield piece
     wire.check()
-    return bytes(body)
+
+
+def raw_pieces(response: requests.Response) -> Iterator[bytes]:
+    """The body as it arrives, whatever Content-Encoding says.
+
+    Not urllib3's `stream`: that one reads the frames of a chunked body by itself, and takes a size
+    of -1 for "everything there is".
+    """
+    while piece := response.raw.read1(_PIECE_BYTES, decode_content=False):
+        yield piece

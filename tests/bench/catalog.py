@@ -18,13 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jack.arr.json_array import array_items
 from jack.arr.media import episode_file, movie_file
 from jack.library.catalog import Catalog
 from jack.library.wire import row_of
 from jack.store.database import Database
 from jack.store.releases import Releases
 from jack.support.clock import SystemClock
+from jack.support.json_array import array_items
 
 EPISODES_PER_SERIES = 100
 SEARCHES = 500

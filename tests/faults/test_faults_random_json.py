@@ -175,8 +175,10 @@ def test_no_answer_to_a_search_costs_more_than_its_bad_releases() -> None:
             items += [random_json.value(pick)] if pick.random() < 0.3 else []
             whole = {"items": items} if pick.random() < 0.9 else random_json.value(pick)
             raw = random_json.garbled(pick, whole)
+            size = pick.choice([1, 7, 100, 10_000])
+            pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
             try:
-                releases = protocol.search_from_json(protocol.capped_json(raw))
+                releases = protocol.search_from_chunks(pieces)
             except ProtocolError:
                 continue
             assert len(releases) <= len(items)

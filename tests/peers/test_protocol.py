@@ -256,17 +256,21 @@ class TestReleaseFromJson:
         assert protocol.release_from_json(body).size == 2**53
 
 
+def found(body: object) -> list[Release]:
+    return protocol.search_from_chunks([json.dumps(body).encode()])
+
+
 class TestSearchFromJson:
     def test_a_bad_item_costs_only_itself(self) -> None:
         items = [wire(id="good:1"), wire(category=1), None, wire(id="good:2")]
-        releases = protocol.search_from_json({"items": items})
+        releases = found({"items": items})
         assert [release.id for release in releases] == ["good:1", "good:2"]
 
     @pytest.mark.parametrize("body", [None, [], {}, {"items": None}, {"items": {}}, "x"])
     def test_another_container_is_refused(self, body: object) -> None:
         with pytest.raises(ProtocolError, match="items"):
-            protocol.search_from_json(body)
+            found(body)
 
     def test_no_more_than_the_limit_is_read(self) -> None:
         body = {"items": [wire()] * (protocol.MAX_ITEMS + 1)}
-        assert len(protocol.search_from_json(body)) == protocol.MAX_ITEMS
+        assert len(found(body)) == protocol.MAX_ITEMS

@@ -1,4 +1,4 @@
-"""array_items: a list of any length, one element in memory."""
+"""A list of any length, one element in memory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from jack.arr import json_array
-from jack.arr.json_array import array_items
 from jack.errors import ProtocolError
+from jack.support import json_array
+from jack.support.json_array import array_items, member_items
 
 OBJECTS: list[dict[str, Any]] = [
     {"a": 1},
@@ -109,3 +109,49 @@ def test_memory_does_not_grow_with_the_list() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 1_000_000, "20 MB went through"
+
+
+# -- a list that is a member of an object ----------------------------------------------------------
+
+
+def members(data: bytes, length: int = 10_000, longest: int = 1000) -> list[Any]:
+    return list(member_items(pieces(data, length), "items", json.JSONDecoder(), longest))
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_every_element_of_the_member_comes_however_the_answer_is_cut(
+    length: int, indent: int | None
+) -> None:
+    items = [*OBJECTS, None, 5, 12345678, -1.5e3, "text", [], [1, [2]], True]
+    whole = {"before": {"items": [1]}, "n": 12, "items": items, "after": [{}, "x"]}
+    data = b" " + json.dumps(whole, indent=indent).encode() + b"\r\n"
+    assert members(data, length) == items
+
+
+@pytest.mark.parametrize("data", [b'{"items":[]}', b' { "items" : [ ] } ', b'{"a":1,"items":[]}'])
+def test_an_empty_member_is_empty(data: bytes) -> None:
+    assert members(data) == []
+
+
+@pytest.mark.parametrize("length", [1, 1000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b" ", b"null", b"[]", b"<html>", b"{", b"{}", b'{"a":1}', b'{"items":{}}'),
+        *(b'{"items":null}', b'{"items":[}', b'{"items":[]', b'{"items":[],}', b'{,"items":[]}'),
+        *(b'{"items":[]}x', b'{"items":[]}{}', b'{"items":[],"items":[]}', b"{items:[]}"),
+        *(b'{"items":[1,]}', b'{"items":[,1]}', b'{"items":[1 2]}', b'{"items" []}', b"{1:[]}"),
+        *(b'{"items":["\xff"]}', b'{"items":[' + b"[" * 5000, b'{"items":[01]}'),
+    ],
+)
+def test_anything_else_than_an_object_with_that_list_is_refused(data: bytes, length: int) -> None:
+    with pytest.raises(ProtocolError):
+        members(data, length, longest=100_000)
+
+
+def test_an_element_beyond_the_limit_is_refused_though_it_is_well_formed() -> None:
+    data = json.dumps({"items": ["x" * 5000]}).encode()
+    assert members(data, 100, longest=5000) == ["x" * 5000]
+    with pytest.raises(ProtocolError):
+        members(data, 100, longest=1000)
