@@ -32,8 +32,8 @@ _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 def remove_stub(path: Path, stub: Stub) -> bool:
     """Remove `path` if it still holds `stub`. True when it holds it no longer, for whatever reason.
 
-    False, with a warning, when it could not be removed. Not synced: a stub that comes back after a
-    power cut is known by its finished row.
+    False, with a warning, when it could not be removed. Not synced: a power cut may bring the stub
+    back until the folder is.
     """
     try:
         if _still_holds(path, stub):
@@ -60,9 +60,7 @@ def park_failed_stub(path: Path, stub: Stub) -> Path | None:
     try:
         if not _still_holds(path, stub):
             return None
-        folder = path.parent / FAILED_FOLDER
-        folder.mkdir(exist_ok=True)
-        return _move(path, stub, folder)
+        return _move(path, stub, _failed_folder(path.parent))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -73,6 +71,16 @@ def park_failed_stub(path: Path, stub: Stub) -> Path | None:
             error.strerror,
         )
         return None
+
+
+def _failed_folder(watch: Path) -> Path:
+    """`failed/`, made when there is none; a power cut must not take it with the stubs in it."""
+    folder = watch / FAILED_FOLDER
+    if not folder.is_dir():
+        folder.mkdir(exist_ok=True)
+        with contextlib.suppress(StorageError):
+            fsync_directory(watch)
+    return folder
 
 
 def _move(path: Path, stub: Stub, folder: Path) -> Path:

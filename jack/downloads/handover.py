@@ -5,7 +5,7 @@ grabbed it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from jack.arr.imports import Failure, Handover, Importer, Mark
@@ -13,7 +13,7 @@ from jack.errors import StorageError
 from jack.model import MOVIES, Download, DownloadStatus
 from jack.store.database import Database
 from jack.store.downloads import Downloads
-from jack.store.failures import Failures
+from jack.store.failures import Failures, OpenReport
 from jack.store.handovers import Handovers, HandoverState
 from jack.support.clock import Clock
 
@@ -198,17 +198,12 @@ class HandoverDesk:
             finished = self._downloads.get(download_id)
             if finished is not None and finished.status is not DownloadStatus.COMPLETED:
                 self._submit(finished)
-        for report in self._failures.open():
-            self._report(report.failure_id, report.download_id, report.server, report.failed_at)
+        self.report(self._failures.open())
 
-    def failed(self, download: Download) -> None:
-        """For good: the server that grabbed it is told, so that it looks for another release."""
-        try:
-            self._failed(download)
-        except StorageError as error:
-            log.error("download %d: nobody is told that it failed: %s", download.id, error)
-
-    def _failed(self, download: Download) -> None:
+    def plan_reports(self, download: Download) -> list[OpenReport]:
+        """A download fails for good: note which servers have to hear of it, so that the one that
+        grabbed it looks for another release. Belongs into the transaction that fails the row.
+        """
         failure_id = self._failures.note(download)
         now = self._clock.now()
         since = now - LOOP_WINDOW
@@ -222,11 +217,23 @@ class HandoverDesk:
                 download.peer_name,
                 count,
             )
-            return
+            return []
         servers = self._importer.servers_for(download.category)
         self._failures.plan(failure_id, servers)
-        for server in servers:
-            self._report(failure_id, download.id, server, now)
+        return [OpenReport(failure_id, download.id, server, now) for server in servers]
+
+    def report(self, reports: Iterable[OpenReport]) -> None:
+        """Send what was planned; what is left of it at the end of this run, the next one sends."""
+        for each in reports:
+            try:
+                self._report(each.failure_id, each.download_id, each.server, each.failed_at)
+            except StorageError as error:
+                log.error(
+                    "download %d: %s is told at the next start that it failed: %s",
+                    each.download_id,
+                    each.server,
+                    error,
+                )
 
     def _report(self, failure_id: int, download_id: int, server: str, at: datetime) -> None:
         download = self._downloads.get(download_id)

@@ -206,15 +206,19 @@ class DownloadService:
         """For good: the row says why, the `.part` stays, the stub is parked, and the server that
         had grabbed it is told.
         """
-        if self.closed(download, sentence):
-            self._p.handover.failed(download)
+        with self._p.database.transaction():  # a crash in between, and nobody would ever be told
+            if not self._p.downloads.fail(download.id, sentence):
+                return
+            reports = self._p.handover.plan_reports(download)
+        self._after_failure(download, sentence)
+        self._p.handover.report(reports)
 
-    def closed(self, download: Download, sentence: str) -> bool:
-        """Like `failed`, for a row that is given up although nothing is wrong with its release;
-        False when it was not in a state to end.
-        """
-        if not self._p.downloads.fail(download.id, sentence):
-            return False
+    def closed(self, download: Download, sentence: str) -> None:
+        """Like `failed`, for a row that is given up although nothing is wrong with its release."""
+        if self._p.downloads.fail(download.id, sentence):
+            self._after_failure(download, sentence)
+
+    def _after_failure(self, download: Download, sentence: str) -> None:
         now = self._p.downloads.get(download.id) or download
         log.error(
             "download %d (%s) from %s failed: %s; %s are kept, `jack retry %d` goes on from there",
@@ -227,7 +231,6 @@ class DownloadService:
         )
         self._p.settling.park_stub(download)
         self._settled(download)
-        return True
 
     def postponed(self, download: Download, wait: Wait, error: JackError) -> None:
         if not wait.counts:

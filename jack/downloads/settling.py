@@ -60,14 +60,22 @@ class Settling:
             self._downloads.stubs_gone([download.id])
 
     def flush(self) -> None:
-        """Record which stubs of finished downloads have gone, many in one transaction.
+        """Record which stubs of finished downloads have gone, many in one transaction, when that is
+        certain: a stub that a power cut brings back must still be known, or it is a new grab.
 
         A crash before that costs nothing: the next start looks for those stubs once more.
         """
         with self._lock:
             gone, self._gone = self._gone, []
-        if gone:
+        if not gone or self._watch_path is None:
+            return
+        try:
+            fsync_directory(self._watch_path)
             self._downloads.stubs_gone(gone)
+        except StorageError as error:
+            with self._lock:
+                self._gone += gone
+            log.debug("stubs that have gone are not recorded as gone yet: %s", error)
 
     def remove_part(self, download: Download) -> bool:
         """Remove the `.part` of a cancelled download when it is this download's own."""

@@ -52,7 +52,7 @@ class Part:
         self._dest = dest
         self._file_mode = file_mode
         self._descriptor: int | None = None
-        self._is_new = False
+        self._name_is_safe = True
         self.end = 0
         """Bytes [0, end) have been written, durable or not."""
 
@@ -117,6 +117,8 @@ class Part:
         """Writing goes on at `offset`; what an existing file has behind that is dropped. Bytes
         behind the recorded offset prove nothing: a power cut may have left zeros."""
         self.end = offset
+        if offset == 0:  # no checkpoint has vouched for the name either
+            self._name_is_safe = False
         if self._descriptor is None:
             return
         with disk_errors(f"write {self.path}"):
@@ -132,7 +134,7 @@ class Part:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with disk_errors(f"write {self.path}"):
                 self._descriptor = os.open(self.path, flags, self._file_mode)
-            self._is_new = True
+            self._name_is_safe = False
 
     def append(self, data: memoryview) -> None:
         """Write all of `data` at `end`. What was written before an error counts."""
@@ -191,9 +193,9 @@ class Part:
             os.fsync(self.descriptor)
             if os.fstat(self.descriptor).st_size < end:
                 raise StorageError(f"{self.path} was cut by somebody else while it grew")
-        if self._is_new:
+        if not self._name_is_safe:
             fsync_directory(self.path.parent)
-            self._is_new = False
+            self._name_is_safe = True
 
     def deliver(self, size: int) -> None:
         """Give the synced file of `size` bytes its final name, durably. Never replaces what has
