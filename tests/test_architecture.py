@@ -34,8 +34,7 @@ MAY_IMPORT = {
     "doctor": {*BASE, *ADAPTERS, "wiring"},
     "demo": {*BASE, *ADAPTERS, "downloads"},
     "cli": {*BASE, *ADAPTERS, "downloads", "daemon", "screen", "wishing", "doctor", "demo"},
-    "requirements": set(),
-    "__main__": {"cli", "requirements"},
+    "__main__": {"cli"},
     "__init__": set(),
 }
 """Rooms by room. An adapter never knows another adapter: it gets callables and plain values."""

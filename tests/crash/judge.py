@@ -1,0 +1,155 @@
+"""The invariants: what must be true of a dead jack's files, and of the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jack.store.migrations import MIGRATIONS
+from tests.crash import disk
+from tests.crash.orders import Journal
+from tests.crash.stories import OTHER, Story
+from tests.crash.world import (
+    ARR_KEY,
+    BODIES,
+    CHECKPOINT_BYTES,
+    FILM,
+    ITEM,
+    PART,
+    PEER_KEY,
+    PIECE_BYTES,
+    SIZE,
+    STUB,
+    World,
+)
+from tests.support.scripted_peer import file_path
+
+MOST_AGAIN = 2 * CHECKPOINT_BYTES + PIECE_BYTES
+"""Bytes that may be fetched again after a kill: one checkpoint, and what came while it was
+written."""
+MOST_IMPORTS = 2
+_RANGE = re.compile(r"bytes=([0-9]+)-")
+_LIVE = {"queued", "downloading", "waiting", "failed"}
+
+
+def found_dead(world: World) -> Iterator[str]:
+    """Of what a kill or a power cut has left, before jack starts again (I1; C2)."""
+    image = disk.take(world.root)
+    whole, part = image.read(f"completed/{FILM}"), image.read(f"completed/{PART}")
+    if whole is not None and world.version_of(whole) is None:
+        yield f"the final name stands on a file that is not the friend's ({len(whole)} bytes)"
+    shelved = bool(world.arr and world.arr.shelf)
+    for row in world.rows():
+        if row["filename"] != FILM:
+            continue
+        claimed = row["downloaded_bytes"]
+        body = BODIES.get(row["etag"], BODIES['"v1"'])[:claimed]
+        held = [data for data in (part, whole) if data is not None and data[:claimed] == body]
+        finished = row["status"] not in _LIVE
+        if claimed and not held and not (finished and shelved):
+            length = None if part is None else len(part)
+            yield f"the row claims {claimed} bytes, which the .part ({length} bytes) has not"
+        if finished and whole is None and not shelved:
+            yield f"the row is {row['status']}, and there is no file"
+
+
+def fetched_again(story: Story, world: World, claimed: int) -> Iterator[str]:
+    """Nothing that is safe is fetched again."""
+    start = first_byte_asked_for(world)
+    if start is not None and start < claimed and not story.fetches_again:
+        yield f"asked for byte {start} on, though {claimed} were recorded"
+
+
+def is_late(story: Story, world: World, journal: Journal) -> bool:
+    """Whether more was lost in a kill than a checkpoint (I3). Also true when the machine was so
+    busy that the thread which syncs had no turn: worth another try before it is believed."""
+    start = first_byte_asked_for(world)
+    if start is None or story.fetches_again:
+        return False
+    return journal.written_end - start > MOST_AGAIN
+
+
+def first_byte_asked_for(world: World) -> int | None:
+    """Since the last start; None when the file was not asked for."""
+    for request in world.peer.requests_to(file_path(ITEM)):
+        found = _RANGE.match(request.range or "")
+        return int(found[1]) if found else 0
+    return None
+
+
+def at_the_end(story: Story, world: World) -> Iterator[str]:
+    """Of the settled world (I1, I2, I4, I5, I9)."""
+    yield from _files(story, world)  # first: looking into the database makes files beside it
+    yield from _rows(story, world)
+    yield from _database(world)
+    yield from _secrets(world)
+    if world.arr is not None:
+        if len(world.arr.commands) > MOST_IMPORTS:
+            yield f"{len(world.arr.commands)} import commands"
+        if any(world.version_of(data) != story.version for data in world.arr.shelf):
+            yield "a wrong file was imported"
+
+
+def _rows(story: Story, world: World) -> Iterator[str]:
+    rows = [row for row in world.rows() if row["filename"] == FILM]
+    if len(rows) != 1:
+        yield f"{len(rows)} rows for one stub"
+    for row in rows:
+        if row["status"] != story.status:
+            yield f"the row ended as {row['status']}: {row['error']}"
+        if story.status != "failed" and row["downloaded_bytes"] != SIZE:
+            yield f"the row has {row['downloaded_bytes']} bytes in the end"
+
+
+def _files(story: Story, world: World) -> Iterator[str]:
+    expected: dict[str, set[str]] = {
+        "": {"watch", "completed", "state"},
+        "state": {"jack.db", "jack.lock"},
+        "watch": set(),
+        "completed": {FILM} if story.status == "completed" else set(),
+    }
+    if story.status == "failed":
+        expected |= {"watch": {"failed"}, "watch/failed": {STUB}}
+    image = disk.take(world.root)
+    for folder in {*image.folders, *expected}:
+        names = set(image.folders.get(folder, {})) - {OTHER}
+        if names != expected.get(folder, set()):
+            yield f"{folder or 'the root'} holds {sorted(names)} in the end"
+    data = image.read(f"completed/{FILM}")
+    if data is not None and world.version_of(data) != story.version:
+        yield f"the file is wrong ({len(data)} bytes, version {world.version_of(data)})"
+    if story.status == "imported" and world.arr is not None and len(world.arr.shelf) != 1:
+        yield f"imported {len(world.arr.shelf)} times"
+
+
+def _database(world: World) -> Iterator[str]:
+    with contextlib.closing(sqlite3.connect(world.state / "jack.db")) as connection:
+        answers: Mapping[str, Any] = {
+            "integrity_check": [("ok",)],
+            "foreign_key_check": [],
+            "user_version": [(len(MIGRATIONS),)],
+            "journal_mode": [("wal",)],
+        }
+        for name, expected in answers.items():
+            found = connection.execute(f"PRAGMA {name}").fetchall()
+            if found != expected:
+                yield f"{name} says {found}"
+
+
+def _secrets(world: World) -> Iterator[str]:
+    places = {"the log": world.log.read_bytes()}
+    places |= {name: (world.state / name).read_bytes() for name in os.listdir(world.state)}
+    for place, data in places.items():
+        if PEER_KEY.encode() in data or ARR_KEY.encode() in data:
+            yield f"a key is in {place}"
+
+
+def said(world: World) -> Iterator[str]:
+    """A traceback is a bug, whatever came of it."""
+    log = world.log.read_text(errors="replace")
+    if "Traceback" in log:
+        yield f"a traceback:\n{log[log.index('Traceback') :][:2000]}"

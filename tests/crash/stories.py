@@ -1,0 +1,153 @@
+"""The pieces of work that are killed: what is there before, how the friend answers, how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from peewee import SqliteDatabase
+
+from jack.store.migrations import MIGRATIONS, migrate
+from tests.crash.orders import KillAt
+from tests.crash.world import (
+    BODIES,
+    CHECKPOINT_BYTES,
+    FILM,
+    ITEM,
+    PART,
+    SIZE,
+    STUB,
+    Play,
+    World,
+)
+from tests.support.scripted_peer import Answer, Request
+
+HALF = SIZE // 2
+OLD_OFFSET = 2 * CHECKPOINT_BYTES
+OTHER = "Other (2019).mkv"
+NOON = "2026-01-01T12:00:00.000Z"
+
+
+@dataclass(frozen=True)
+class Story:
+    """One download, from what `prepare` left to the row's `status`."""
+
+    name: str
+    status: str
+    play: Play
+    prepare: Callable[[World], object] = World.drop
+    with_arr: bool = False
+    version: str = '"v1"'
+    """Of the file in the end."""
+    fetches_again: bool = False
+    """Bytes that are safe may be given up: the file has changed."""
+    failing_sync: int | None = None
+    stopped: bool = False
+    """SIGTERM comes in the middle; only what follows is counted."""
+    first_life: KillAt | None = None
+    """How an earlier run has ended, whose traces are the beginning of this one."""
+
+
+def _honest(world: World, request: Request) -> Answer:
+    return world.honest(request)
+
+
+def _cut_once(world: World, request: Request) -> Answer:
+    answer = world.honest(request)
+    return replace(answer, cut_after=HALF) if world.asked == 1 else answer
+
+
+def _changed_meanwhile(world: World, request: Request) -> Answer:
+    if world.asked == 1:
+        return replace(world.honest(request), cut_after=HALF)
+    return world.honest(request, '"v2"')
+
+
+def _paused_once(world: World, request: Request) -> Answer:
+    answer = world.honest(request)
+    return replace(answer, pause_at=HALF) if world.asked == 1 else answer
+
+
+def _gone(world: World, request: Request) -> Answer:
+    return Answer(404, {"Content-Type": "application/json"}, json.dumps({"error": "gone"}).encode())
+
+
+def _old_schema(world: World) -> None:
+    """Version 1 of the schema: one download is half done, of another the end was recorded."""
+    stub = world.drop()
+    columns: dict[str, Any] = {
+        "torrent_filename": STUB,
+        "stub_fingerprint": f"{stub.st_ino}:{stub.st_mtime_ns}:{stub.st_size}",
+        "stub_present": 1,
+        "peer_id": world.peer_id,
+        "peer_name": "friend",
+        "item_id": ITEM,
+        "category": 2000,
+        "release_size": SIZE,
+        "release_json": "{}",
+        "expected_bytes": SIZE,
+        "expected_bytes_source": "content_length",
+        "expected_bytes_mismatch": 0,
+        "etag": '"v1"',
+        "attempts": 1,
+        "fruitless_attempts": 0,
+        "started_at": NOON,
+        "updated_at": NOON,
+    }
+    half = {"status": "downloading", "filename": FILM, "dest_path": str(world.completed / FILM)}
+    half |= {"downloaded_bytes": OLD_OFFSET, "best_bytes": OLD_OFFSET}
+    whole = {"status": "completed", "filename": OTHER, "dest_path": str(world.completed / OTHER)}
+    whole |= {"downloaded_bytes": SIZE, "best_bytes": SIZE, "completed_at": NOON}
+    whole |= {"torrent_filename": "Other.torrent", "item_id": "c:movie:2", "stub_present": 0}
+    database = SqliteDatabase(str(world.state / "jack.db"), pragmas={"journal_mode": "wal"})
+    migrate(database, MIGRATIONS[:1])
+    for row in (columns | half, columns | whole):
+        names, marks = ", ".join(row), ", ".join("?" * len(row))
+        database.execute_sql(f"INSERT INTO downloads ({names}) VALUES ({marks})", (*row.values(),))
+    database.close()
+    body = BODIES['"v1"']
+    (world.completed / PART).write_bytes(body[: OLD_OFFSET + 1000])
+    (world.completed / OTHER).write_bytes(body)
+
+
+STORIES: Mapping[str, Story] = {
+    story.name: story
+    for story in (
+        Story("arrival", "imported", _honest, with_arr=True),
+        Story("resume", "completed", _cut_once),
+        Story("restart", "completed", _changed_meanwhile, version='"v2"', fetches_again=True),
+        Story("shutdown", "completed", _paused_once, stopped=True),
+        Story("migration", "completed", _honest, _old_schema),
+        Story("second-start", "completed", _honest, first_life=KillAt(2, "write completed/")),
+        Story("second-end", "imported", _honest, with_arr=True, first_life=KillAt(1, "remove c")),
+        Story("sync-error", "completed", _honest, failing_sync=2),
+        Story("refusal", "failed", _gone, with_arr=True),
+    )
+}
+
+
+def is_settled(story: Story, world: World) -> bool:
+    """Whether everything has come to its end, as far as jack's own records say so."""
+    if os.path.lexists(world.watch / STUB) or b"jack is up" not in world.log.read_bytes():
+        return False
+    rows = world.rows()
+    if not rows or any(row["status"] != story.status for row in rows):
+        return False
+    return story.status != "failed" or not _open_reports(world)
+
+
+def _open_reports(world: World) -> bool:
+    with contextlib.suppress(sqlite3.Error), world.database() as connection:
+        found = connection.execute("SELECT MIN(settled) FROM failure_reports").fetchone()[0]
+        return found != 1
+    return True
+
+
+def is_half_way(world: World) -> bool:
+    """The time for SIGTERM."""
+    return any(row["downloaded_bytes"] >= CHECKPOINT_BYTES for row in world.rows())

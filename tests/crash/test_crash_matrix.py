@@ -1,0 +1,85 @@
+"""jack is killed at each of its side effects, and the power goes: nothing is lost, nothing wrong.
+
+The points are counted, not listed: k = 1, 2, ... until a run comes to its end before its k-th side
+effect. After each, jack starts again on what the kill has left, and on what a power cut would have
+left in several ways; then the invariants of `judge` must hold. `python -m tests.crash` tries more.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.crash.conftest import Explore
+from tests.crash.explore import Plan, Tally
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the shim reads /proc/self/fd"
+)
+
+PLAN = Plan(seed=1, most=4)
+
+
+def flaws(tally: Tally) -> str:
+    """What was wrong, with the command that shows one point again; "" when nothing was."""
+    return "\n".join(["", *tally.violations[:10]]) if tally.violations else ""
+
+
+@pytest.mark.fault("C1", "C2", "C3", "C4", "C5", "D16")
+def test_whenever_jack_dies_between_stub_and_import_the_file_is_imported_once(
+    explore: Explore,
+) -> None:
+    tally = explore("arrival", PLAN)
+    assert not flaws(tally)
+    assert tally.points > 30, "the whole way has more side effects than that"
+
+
+@pytest.mark.fault("C1", "C2", "D13")
+def test_whenever_jack_dies_around_a_cut_line_it_goes_on_from_what_is_safe(
+    explore: Explore,
+) -> None:
+    assert not flaws(explore("resume", PLAN))
+
+
+@pytest.mark.fault("C1", "C2")
+def test_whenever_jack_dies_while_a_changed_file_starts_anew_no_two_versions_are_mixed(
+    explore: Explore,
+) -> None:
+    assert not flaws(explore("restart", PLAN))
+
+
+@pytest.mark.fault("C7")
+def test_whenever_jack_dies_while_it_stops_the_next_start_finishes_the_download(
+    explore: Explore,
+) -> None:
+    assert not flaws(explore("shutdown", PLAN))
+
+
+@pytest.mark.fault("B11")
+def test_whenever_jack_dies_while_it_migrates_nothing_of_the_old_rows_is_lost(
+    explore: Explore,
+) -> None:
+    assert not flaws(explore("migration", PLAN))
+
+
+@pytest.mark.fault("C1", "C2")
+@pytest.mark.parametrize("story", ["second-start", "second-end"])
+def test_whenever_jack_dies_again_while_it_recovers_the_next_start_finishes(
+    explore: Explore, story: str
+) -> None:
+    assert not flaws(explore(story, PLAN))
+
+
+@pytest.mark.fault("D6")
+def test_whenever_jack_dies_after_a_failed_sync_no_byte_that_it_dropped_is_believed(
+    explore: Explore,
+) -> None:
+    assert not flaws(explore("sync-error", PLAN))
+
+
+@pytest.mark.fault("C1", "C2")
+def test_whenever_jack_dies_while_a_download_fails_its_stub_is_parked_and_its_server_told(
+    explore: Explore,
+) -> None:
+    assert not flaws(explore("refusal", PLAN))
