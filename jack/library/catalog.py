@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from jack.errors import JackError, TransientError
+from jack.library.disks import Disks
 from jack.library.shared import OpenFile, Source, iso_time, open_shared
 from jack.library.wire import bare_imdb, release_of, row_of
 from jack.model import MOVIES, TV, Release
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 FIRST_SCAN_WAIT_SECONDS = 20.0
 """How long a request waits for the very first scan; below the 30 s a peer waits for us."""
+FIRST_SCAN_WAITERS = 4
+"""Of the eight threads that answer; another one reads the library."""
 _MAX_NUMBER = 2**31
 
 Columns = Mapping[str, "str | int"]
@@ -59,7 +62,9 @@ class Catalog:
         self._servers = {server.connector_id: server for server in servers}
         self._clock = clock
         self._rescan_seconds = rescan_seconds
+        self._disks = Disks()
         self._changed = threading.Condition()
+        self._waiting_for_scan = 0
         self._scanned_at_seconds: float | None = None
         self._is_scanning = False
         releases.keep_sources([*(f.connector_id for f in self._folders), *self._servers])
@@ -156,7 +161,10 @@ class Catalog:
         return known
 
     def _open(self, source: str, row: ReleaseRow) -> OpenFile | None:
-        opened = open_shared(self.roots(), row.path)
+        roots = self.roots()
+        disk = next((root for root in roots if row.path.startswith(root)), "")
+        with self._disks.wait_for(disk):
+            opened = open_shared(roots, row.path)
         server = self._servers.get(source)
         if server and (opened is None or opened.size != row.size):
             server.doubt(row.owner)
@@ -193,7 +201,10 @@ class Catalog:
         """Wait, with the lock held, for the scan another thread has begun."""
         if self._scanned_at_seconds is not None:
             return
-        self._changed.wait_for(lambda: not self._is_scanning, FIRST_SCAN_WAIT_SECONDS)
+        if self._waiting_for_scan < FIRST_SCAN_WAITERS:
+            self._waiting_for_scan += 1
+            self._changed.wait_for(lambda: not self._is_scanning, FIRST_SCAN_WAIT_SECONDS)
+            self._waiting_for_scan -= 1
         if self._scanned_at_seconds is None:
             raise TransientError("the library is still being read", FIRST_SCAN_WAIT_SECONDS)
 

@@ -60,6 +60,8 @@ class OpenFile:
     size: int
     etag: str
     modified: datetime
+    device: int = 0
+    """The number of the file system it lies on."""
 
     def close(self) -> None:
         os.close(self.descriptor)
@@ -84,6 +86,7 @@ def open_shared(roots: Sequence[str], path: str) -> OpenFile | None:
         size=status.st_size,
         etag=etag_of(status),
         modified=_moment(status.st_mtime),
+        device=status.st_dev,
     )
 
 

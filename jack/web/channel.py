@@ -11,6 +11,7 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
 
 from jack.web.pace import UploadPace
+from jack.web.readahead import ReadAhead
 from jack.web.streaming import FileWindow
 
 COPY_BYTES = 262_144
@@ -30,11 +31,16 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
     waitress sends for as long as the socket takes bytes, so a reader as fast as the disk would hold
     its only event loop for a whole film. After TURN_BYTES this channel says "socket full", which
     waitress understands, and goes on in the next round of the loop. It says the same, and asks not
-    to be woken, while a file of its has no turn with `pace`; everything else leaves at once.
+    to be woken, while a file of its has no turn with `pace`, and while `ahead` waits for the disk;
+    everything else leaves at once.
     """
 
-    def __init__(self, *args: Any, pace: UploadPace | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, ahead: ReadAhead, pace: UploadPace | None = None, **kwargs: Any
+    ) -> None:
         self._pace = pace
+        self._ahead = ahead
+        self._is_reading = False
         super().__init__(*args, **kwargs)
         self.sendbuf_len = COPY_BYTES
         self._turn_bytes = 0
@@ -46,7 +52,8 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         """
         if self._is_flushing:
             return False
-        if self._pace is not None and self._pace.holds(id(self)) and not self.will_close:
+        is_held = self._is_reading or (self._pace is not None and self._pace.holds(id(self)))
+        if is_held and not self.will_close:
             return False
         return bool(super().writable())
 
@@ -87,8 +94,12 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
     def _send(self, data: bytes | Piece, count: int, do_close: bool) -> int:
         if not isinstance(data, Piece):
             return int(super().send(memoryview(data)[:count], do_close=do_close) or 0)
+        count = 0 if self._is_reading else data.window.ready(count)
+        if not count:
+            self._read_ahead(data.window)
+            return 0
         try:
-            return data.send(self.socket.fileno(), count)
+            return data.window.send(self.socket.fileno(), count)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -97,6 +108,15 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
                 raise
             self.outbufs[0].file = data.window
             return 0
+
+    def _read_ahead(self, window: FileWindow) -> None:
+        if not self._is_reading:
+            self._is_reading = True
+            window.read_ahead(self._ahead, TURN_BYTES, self._has_read)
+
+    def _has_read(self) -> None:
+        self._is_reading = False
+        self.server.pull_trigger()
 
     def del_channel(self, map: Any = None) -> None:
         if self._pace is not None:
@@ -113,9 +133,6 @@ class Piece:
 
     def __len__(self) -> int:
         return self.length
-
-    def send(self, descriptor: int, count: int) -> int:
-        return self.window.send(descriptor, min(count, self.length))
 
 
 class Pieces:

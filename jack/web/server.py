@@ -16,6 +16,7 @@ from waitress.server import create_server
 from jack.errors import UserError
 from jack.web.channel import FairChannel
 from jack.web.pace import UploadPace
+from jack.web.readahead import ReadAhead
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -49,6 +50,7 @@ class Server:
     ) -> None:
         self._app = app
         self._pace = pace
+        self._ahead = ReadAhead()
         self._threads = threads
         self._socket = _bound(host, port)
         self.port: int = self._socket.getsockname()[1]
@@ -72,7 +74,7 @@ class Server:
             channel_timeout=IDLE_CONNECTION_SECONDS,
             connection_limit=MAX_CONNECTIONS,
         )
-        self._server.channel_class = partial(FairChannel, pace=self._pace)
+        self._server.channel_class = partial(FairChannel, pace=self._pace, ahead=self._ahead)
         # "Task queue depth" is no news: more requests than threads is an ordinary moment.
         queue_log = logging.getLogger(f"{__name__}.queue")
         queue_log.setLevel(logging.ERROR)
@@ -87,10 +89,12 @@ class Server:
         """
         deadline = time.monotonic() + timeout_seconds
         self._stopping.set()
+        self._ahead.stop()
         if self._loop is None:
             self._socket.close()
         elif self._server is not None and self._close_server(self._loop, deadline):
             self._server = None
+        self._ahead.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         while not self._stopping.is_set():

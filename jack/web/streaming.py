@@ -12,6 +12,7 @@ from urllib.parse import quote
 from jack.library.shared import OpenFile
 from jack.support.files import shown
 from jack.web.ranges import Span
+from jack.web.readahead import BLOCK_BYTES, ReadAhead, is_cached
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class FileWindow:
         self._span = span
         self._on_close = on_close
         self._position = 0
+        self._fetched_up_to = 0
         self._is_closed = False
 
     @property
@@ -42,11 +44,36 @@ class FileWindow:
         """Bytes from here to the end of the span."""
         return self._span.length - self._position
 
+    @property
+    def offset(self) -> int:
+        """Where we are in the file."""
+        return self._span.start + self._position
+
+    def ready(self, count: int) -> int:
+        """How many of the next `count` bytes can very likely be sent without waiting for a disk;
+        with 0, use `read_ahead`.
+        """
+        wanted = min(count, self.left)
+        fetched = self._fetched_up_to - self.offset
+        if fetched > 0:
+            # Asking again would never end where the cache keeps nothing.
+            return min(wanted, fetched)
+        for some in (wanted, min(wanted, BLOCK_BYTES)):
+            if is_cached(self._opened.descriptor, self.offset, some):
+                return some
+        return 0
+
+    def read_ahead(self, ahead: ReadAhead, count: int, done: Callable[[], None]) -> None:
+        """Have up to `count` bytes from here read into the system's cache, then call `done`."""
+        wanted = min(count, self.left)
+        self._fetched_up_to = self.offset + wanted
+        ahead.want(self._opened, self.offset, wanted, done)
+
     def read(self, size: int = -1) -> bytes:
         wanted = self.left if size < 0 else min(size, self.left)
         if wanted <= 0:
             return b""
-        data = os.pread(self._opened.descriptor, wanted, self._span.start + self._position)
+        data = os.pread(self._opened.descriptor, wanted, self.offset)
         if not data:
             self._refuse_to_pad()
         self._position += len(data)
@@ -57,8 +84,8 @@ class FileWindow:
 
         Raises OSError: BlockingIOError when the socket is full, and whatever else sendfile says.
         """
-        start = self._span.start + self._position
-        sent = os.sendfile(descriptor, self._opened.descriptor, start, min(count, self.left))
+        wanted = min(count, self.left)
+        sent = os.sendfile(descriptor, self._opened.descriptor, self.offset, wanted)
         if not sent:
             self._refuse_to_pad()
         return sent

@@ -1,0 +1,274 @@
+"""A disk that sleeps, or a folder of another machine that is gone: whoever needs it waits, and
+nobody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from jack.library import disks
+from jack.library.catalog import FIRST_SCAN_WAITERS, Catalog
+from jack.web import readahead
+from jack.web.app import create_app
+from jack.web.auth import KeyGuard
+from jack.web.peer_api import peer_blueprint
+from jack.web.server import Server
+from jack.web.uploads import UploadGate
+from tests.support.waiting import eventually
+from tests.web.served_peer import KEY, Peer
+from tests.web.test_http_server import MIB, read_head, read_rest, requested, serving
+
+THREADS = 8
+DATA = os.urandom(3 * MIB)
+needs_nowait = pytest.mark.skipif(not readahead.CAN_ASK, reason="the system cannot be asked")
+
+
+class Disk:
+    """Files named `slow*` lie on it. `wake` ends its sleep."""
+
+    def __init__(self) -> None:
+        self.awake = threading.Event()
+        self.asked = threading.Semaphore(0)
+
+    def wake(self) -> None:
+        self.awake.set()
+
+    def touch(self, name: str) -> None:
+        if os.path.basename(name).startswith("slow") and not self.awake.is_set():
+            self.asked.release()
+            self.awake.wait(20)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    """Asleep."""
+    made = Disk()
+    yield made
+    made.wake()
+
+
+@pytest.fixture
+def gate() -> UploadGate:
+    return UploadGate(100)
+
+
+@pytest.fixture
+def shared(
+    peer: Peer, catalog: Catalog, clock: Any, gate: UploadGate, serve: Callable[..., Server]
+) -> Peer:
+    """With as many threads as the daemon has."""
+    app = create_app([peer_blueprint(catalog, KeyGuard(KEY, clock), gate)])
+    return Peer(serve(app, THREADS), catalog, peer.folder, clock)
+
+
+class TestOpening:
+    @pytest.fixture(autouse=True)
+    def sleeping(self, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = os.open
+
+        def opening(path: Any, *rest: Any, **options: Any) -> int:
+            disk.touch(os.fsdecode(path))
+            return real(path, *rest, **options)
+
+        monkeypatch.setattr(os, "open", opening)
+
+    @pytest.mark.fault("V6")
+    def test_those_who_wait_leave_threads_for_the_others_and_more_are_told_when_to_come_back(
+        self, shared: Peer, disk: Disk
+    ) -> None:
+        slow = shared.share("slow.mkv", DATA) + "/file"
+        answers: list[requests.Response] = []
+
+        def ask() -> None:
+            answers.append(shared.get(slow))
+
+        asking = [threading.Thread(target=ask) for _ in range(3 * THREADS)]
+        for thread in asking:
+            thread.start()
+        refused = len(asking) - disks.PLACES_PER_FOLDER
+        eventually(lambda: len(answers) == refused)
+        assert {answer.status_code for answer in answers} == {503}
+        assert {answer.headers["Retry-After"] for answer in answers} == {"20"}
+        assert requests.get(shared.url + "/ping", timeout=1).ok
+        assert shared.get("/peer/search").status_code == 200
+        disk.wake()
+        for thread in asking:
+            thread.join(20)
+        served = [answer.content for answer in answers if answer.status_code == 200]
+        assert served == [DATA] * disks.PLACES_PER_FOLDER
+        assert shared.get(slow).content == DATA
+
+    @pytest.mark.fault("V6")
+    def test_looking_at_an_item_waits_no_longer_than_fetching_it(
+        self, shared: Peer, disk: Disk
+    ) -> None:
+        item = shared.share("slow.mkv", DATA)
+        with contextlib.ExitStack() as stack:
+            for _ in range(disks.PLACES_PER_FOLDER):
+                stack.enter_context(requested(shared, item))
+                assert disk.asked.acquire(timeout=20)
+            assert shared.get(item).status_code == 503
+            assert requests.get(shared.url + "/ping", timeout=1).ok
+            disk.wake()
+
+
+class TestPlaces:
+    def test_a_second_disk_is_asked_while_the_first_one_sleeps(self) -> None:
+        places = disks.Disks(lambda: 0.0)
+        with contextlib.ExitStack() as stack:
+            for _ in range(disks.PLACES_PER_FOLDER):
+                stack.enter_context(places.wait_for("/nas"))
+            stack.enter_context(places.wait_for("/local"))
+
+    def test_all_disks_together_leave_threads_for_what_needs_none(self) -> None:
+        now = [0.0]
+        places = disks.Disks(lambda: now[0])
+        with contextlib.ExitStack() as stack:
+            for number in range(disks.PLACES):
+                stack.enter_context(places.wait_for(f"/{number}"))
+            now[0] = disks.PATIENCE_SECONDS
+            with pytest.raises(disks.TransientError) as caught, places.wait_for("/another"):
+                pass
+            assert caught.value.retry_after_seconds == disks.RETRY_AFTER_SECONDS
+
+    def test_who_leaves_makes_room_for_the_one_who_waits(self) -> None:
+        places = disks.Disks()
+        entered = threading.Event()
+
+        def enter() -> None:
+            with places.wait_for("/nas"):
+                entered.set()
+
+        with contextlib.ExitStack() as stack:
+            for _ in range(disks.PLACES_PER_FOLDER):
+                stack.enter_context(places.wait_for("/nas"))
+            waiting = threading.Thread(target=enter)
+            waiting.start()
+            assert not entered.wait(0.05)
+        waiting.join(20)
+        assert entered.is_set()
+
+
+@pytest.mark.fault("V6")
+def test_a_first_look_into_the_library_that_takes_long_does_not_hold_all_threads(
+    shared: Peer, monkeypatch: pytest.MonkeyPatch, disk: Disk
+) -> None:
+    real, search = os.scandir, "/peer/search?tmdbId=603"
+
+    def scanning(path: Any) -> Any:
+        disk.asked.release()
+        disk.awake.wait(20)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scanning)
+    with contextlib.ExitStack() as stack:
+        for _ in range(1 + FIRST_SCAN_WAITERS):
+            stack.enter_context(requested(shared, search))
+        assert disk.asked.acquire(timeout=20)
+        eventually(lambda: shared.catalog._waiting_for_scan == FIRST_SCAN_WAITERS)
+        answer = shared.get(search)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "20")
+        assert requests.get(shared.url + "/ping", timeout=1).ok
+        disk.wake()
+        eventually(lambda: shared.get(search).ok)
+
+
+@needs_nowait
+class TestReading:
+    """Open files of which nothing is in memory."""
+
+    @pytest.fixture(autouse=True)
+    def cold(self, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = os.preadv
+
+        def reading(descriptor: int, buffers: Any, offset: int, flags: int = 0) -> int:
+            name = os.readlink(f"/proc/self/fd/{descriptor}")
+            is_slow = os.path.basename(name).startswith("slow")
+            if flags and is_slow and not disk.awake.is_set():
+                raise BlockingIOError(errno.EAGAIN, "not in memory")
+            disk.touch(name)
+            return real(descriptor, buffers, offset, flags)
+
+        monkeypatch.setattr(os, "preadv", reading)
+
+    @pytest.mark.fault("V6")
+    def test_a_file_that_comes_slowly_from_its_disk_stops_no_other(
+        self, shared: Peer, disk: Disk
+    ) -> None:
+        slow = shared.share("slow.mkv", DATA) + "/file"
+        fast = shared.share("fast.mkv", DATA) + "/file"
+        with requested(shared, slow, "Connection: close") as reader:
+            head, body = read_head(reader)
+            assert head.startswith(b"HTTP/1.1 200")
+            assert disk.asked.acquire(timeout=20)
+            assert shared.get(fast).content == DATA
+            assert requests.get(shared.url + "/ping", timeout=1).ok
+            disk.wake()
+            assert len(body) + read_rest(reader) == len(DATA)
+
+    def test_many_who_wait_are_all_served_in_the_end(self, shared: Peer, disk: Disk) -> None:
+        slow = shared.share("slow.mkv", DATA) + "/file"
+        answers: list[bytes] = []
+        asking = [
+            threading.Thread(target=lambda: answers.append(shared.get(slow).content))
+            for _ in range(2 * THREADS)
+        ]
+        for thread in asking:
+            thread.start()
+        assert disk.asked.acquire(timeout=20)
+        assert requests.get(shared.url + "/ping", timeout=1).ok
+        disk.wake()
+        for thread in asking:
+            thread.join(20)
+        assert answers == [DATA] * len(asking)
+
+    def test_a_cache_that_keeps_nothing_makes_it_slow_and_not_endless(
+        self, shared: Peer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A file system that never knows (NFS, FUSE) looks the same."""
+        monkeypatch.setattr(readahead, "is_cached", lambda *_: False)
+        slow = shared.share("a.mkv", DATA) + "/file"
+        assert shared.get(slow).content == DATA
+        assert shared.get(slow, headers={"Range": "bytes=-7"}).content == DATA[-7:]
+
+    def test_who_leaves_while_the_disk_sleeps_frees_everything_when_it_wakes(
+        self, shared: Peer, disk: Disk, gate: UploadGate
+    ) -> None:
+        slow = shared.share("slow.mkv", DATA) + "/file"
+        with requested(shared, slow) as reader:
+            read_head(reader)
+            assert disk.asked.acquire(timeout=20)
+        disk.wake()
+        eventually(lambda: gate.open == 0)
+        eventually(lambda: serving("slow.mkv") == 0)
+
+    def test_stop_does_not_wait_for_the_disk(self, shared: Peer, disk: Disk) -> None:
+        slow = shared.share("slow.mkv", DATA) + "/file"
+        with requested(shared, slow) as reader:
+            read_head(reader)
+            assert disk.asked.acquire(timeout=20)
+            shared.server.stop(0.5)
+            assert read_rest(reader) == 0
+        disk.wake()
+        shared.server.stop(10)
+        eventually(lambda: not any(t.name.startswith("read-ahead") for t in threading.enumerate()))
+        assert serving("slow.mkv") == 0
+
+
+@needs_nowait
+def test_what_the_file_system_says_about_its_cache_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    for code, expected in ((errno.EAGAIN, False), (errno.EOPNOTSUPP, False), (errno.EIO, True)):
+
+        def answer(*_: Any, code: int = code) -> int:
+            raise OSError(code, "so it is")
+
+        monkeypatch.setattr(os, "preadv", answer)
+        assert readahead.is_cached(0, 0, 10) is expected
