@@ -22,7 +22,8 @@ from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import SystemClock
 from jack.support.files import printable, write_whole
-from jack.support.logs import set_up_logging
+from jack.support.logs import set_up_logging, write_logs_in_background
+from jack.support.streams import abandon, occupy_standard_streams, say_to_user, settle_stderr
 
 log = logging.getLogger(__name__)
 
@@ -34,24 +35,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (interface, section 2). Mistakes of the user are one
     line on stderr, never a traceback.
     """
+    occupy_standard_streams()
+    try:
+        try:
+            return _obey(arguments)
+        finally:
+            # Here, not at the interpreter's end, where a full disk could not be said any more.
+            sys.stdout.flush()
+    except BrokenPipeError:
+        abandon(sys.stdout)  # the reader of our output has gone (`jack status | head`)
+        return 0
+    except OSError as error:
+        log.debug("where it happened", exc_info=True)
+        abandon(sys.stdout)
+        where = f" ({printable(str(error.filename))})" if error.filename else ""
+        say_to_user(f"jack: cannot go on: {error.strerror or error}{where}")
+        return 1
+    finally:
+        settle_stderr()
+
+
+def _obey(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     set_up_logging(options.log_level, options.log_json)
     command: Command = options.command
     try:
         return command(options)
     except ConfigError as error:
-        print(error, file=sys.stderr)  # every line says where by itself
-        return error.exit_code
-    except UserError as error:
-        print(f"jack: {error}", file=sys.stderr)
+        say_to_user(str(error))  # every line says where by itself
         return error.exit_code
     except JackError as error:
-        print(f"jack: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        # The reader of our output has gone (`jack status | head`); do not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        say_to_user(f"jack: {error}")
+        return error.exit_code if isinstance(error, UserError) else 1
     except KeyboardInterrupt:
         return 130
 
@@ -130,7 +145,14 @@ def _version() -> str:
 
 def _config_path(options: argparse.Namespace) -> Path:
     home = os.environ.get("HOME")
-    return find_config(options.config, os.environ, Path.cwd(), Path(home) if home else None)
+    return find_config(options.config, os.environ, _here(), Path(home) if home else None)
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()  # removed under our feet; a relative name leads nowhere from here
 
 
 def _config(options: argparse.Namespace) -> Config:
@@ -142,7 +164,9 @@ def _config(options: argparse.Namespace) -> Config:
 def _run(options: argparse.Namespace) -> int:
     from jack.daemon import run_daemon  # the only command that needs all of jack in memory
 
-    return run_daemon(_config(options))
+    config = _config(options)
+    write_logs_in_background()
+    return run_daemon(config)
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from jack import wiring
 from jack.config import Config
@@ -48,7 +49,7 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
 
     Raises AlreadyRunning, StateError or another UserError when the start is impossible.
     """
-    stop = _stop_on_signals()
+    signals = _catch_signals()
     clock = clock or SystemClock()
     with ExitStack() as stack:
         lock = StateLock(config.jack.state_path)
@@ -57,7 +58,7 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
         _warn_of_network(config.jack.state_path)
         database = Database(config.jack.state_path)
         stack.callback(database.close)
-        watch = _Watch(stop, StateGuard(database, lock.path), clock)
+        watch = _Watch(signals, StateGuard(database, lock.path), clock)
         stack.enter_context(watch.excepthook())
         downloads = Downloads(database, clock)
         if config.jack.api_key is not None:
@@ -73,7 +74,7 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
                 log.warning("jack is up and idle: the config has neither downloads nor jack.apiKey")
             return 0 if watch.wait([]) else 1
         side = DownloadSide(config, config.downloads, database, clock)
-        side.start(stop)
+        side.start(signals.stop)
         registrar = wiring.registrar(config, clock)
         if registrar is not None:
             stack.callback(registrar.stop, 1.0)
@@ -87,30 +88,42 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
     return 0 if healthy else 1
 
 
-def _stop_on_signals() -> threading.Event:
-    """The first SIGTERM or SIGINT sets the event, the second leaves at once. Handlers do nothing
-    else: they run between two bytecodes of the main thread, where taking a lock could wait for
-    ever.
+class Signals(NamedTuple):
+    """What signals have asked for."""
+
+    stop: threading.Event
+    hung_up: threading.Event
+
+
+def _catch_signals() -> Signals:
+    """The first SIGTERM or SIGINT sets `stop`, the second leaves at once. Handlers do nothing else:
+    they run between two bytecodes of the main thread, where taking a lock could wait for ever.
+
+    SIGHUP ends nothing: it comes when a terminal is closed or a log rotated, and a download must
+    not depend on either. Where it is ignored (nohup) it stays so.
     """
-    stop = threading.Event()
+    signals = Signals(threading.Event(), threading.Event())
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        if signals.stop.is_set():
             os._exit(128 + number)
-        stop.set()
+        signals.stop.set()
 
     with contextlib.suppress(AttributeError, OSError, ValueError):  # no stderr to write to
         faulthandler.register(signal.SIGUSR1)  # where every thread stands, for a jack that hangs
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
-    return stop
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda number, frame: signals.hung_up.set())
+    return signals
 
 
 class _Watch:
     """What ends a jack that nobody asked to stop: better restarted than half dead."""
 
-    def __init__(self, stop: threading.Event, guard: StateGuard, clock: Clock) -> None:
-        self._stop = stop
+    def __init__(self, signals: Signals, guard: StateGuard, clock: Clock) -> None:
+        self._stop = signals.stop
+        self._hung_up = signals.hung_up
         self._guard = guard
         self._clock = clock
         self._dead: str | None = None
@@ -140,6 +153,7 @@ class _Watch:
         """Until asked to stop; False when jack must leave by itself."""
         look = self._clock.monotonic() + GUARD_SECONDS
         while not self._stop.wait(THREAD_LOOK_SECONDS):
+            self._mention_hang_up()
             problem = self._death(threads)
             if problem is None and self._clock.monotonic() >= look:
                 look = self._clock.monotonic() + GUARD_SECONDS
@@ -149,6 +163,11 @@ class _Watch:
                 self._stop.set()
                 return False
         return True
+
+    def _mention_hang_up(self) -> None:
+        if self._hung_up.is_set():
+            self._hung_up.clear()
+            log.info("SIGHUP: jack goes on; it reads its config at the start only")
 
     def _death(self, threads: list[threading.Thread]) -> str | None:
         dead = [thread.name for thread in threads if not thread.is_alive()]
@@ -172,5 +191,6 @@ def _leave_at_once(code: int) -> None:
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            stream.flush()
+            with contextlib.suppress(OSError, ValueError):  # a full disk, a closed pipe
+                stream.flush()
     os._exit(code)

@@ -22,7 +22,7 @@ from jack.downloads.claims import Claims
 from jack.downloads.entry import Entry
 from jack.downloads.friends import Friends
 from jack.downloads.gate import PeerGate
-from jack.downloads.grabs import Grabs
+from jack.downloads.grabs import Grabs, StubDesk
 from jack.downloads.handover import HandoverDesk, ImportJournal
 from jack.downloads.job import Job
 from jack.downloads.lanes import Lanes
@@ -159,15 +159,17 @@ class DownloadSide:
         return Grabs(
             database=self._database,
             friends=self._friends,
-            claims=self._claims,
             lanes=self._lanes,
-            agenda=self._agenda,
             policy=self._policy,
             jitter=self._jitter,
             max_file_bytes=self._settings.max_file_bytes,
             revive=self._entry.revive,
             register=self._entry.register,
-            forget=lambda name: self._intake.forget(name),
+            stubs=StubDesk(
+                forget=lambda name: self._intake.forget(name),
+                again=lambda name, seconds, note: self._intake.again(name, seconds, note),
+                room=lambda peer_id: self._intake.room(peer_id),
+            ),
         )
 
     def start(self, stop: threading.Event) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -34,19 +37,51 @@ Rows = Callable[[], Sequence[Download]]
 
 def show(downloads: Sequence[Download], now: datetime, everything: bool) -> None:
     """Print the table once."""
-    Console().print(table(downloads, now, everything))
+    console = Console()
+    _write(console, _drawn(console, table(downloads, now, everything)))
 
 
 def watch(rows: Rows, clock: Clock, everything: bool) -> None:
-    """Keep the table up to date until Ctrl-C."""
+    """Keep the table up to date until Ctrl-C. Where there is no terminal every new picture is
+    printed, until the reader goes.
+    """
     pause = threading.Event()
-    with Live(auto_refresh=False, console=Console()) as live:
-        try:
+    console = Console()
+    last = ""
+    with contextlib.suppress(KeyboardInterrupt):
+        if not console.is_terminal:
+            while not _reader_has_gone():
+                picture = _drawn(console, table(rows(), clock.now(), everything))
+                if picture != last:
+                    last = picture
+                    _write(console, picture)
+                pause.wait(REFRESH_SECONDS)
+            return
+        with Live(auto_refresh=False, console=console) as live:
             while True:
                 live.update(table(rows(), clock.now(), everything), refresh=True)
                 pause.wait(REFRESH_SECONDS)
-        except KeyboardInterrupt:
-            return
+
+
+def _drawn(console: Console, picture: Table) -> str:
+    with console.capture() as capture:
+        console.print(picture)
+    return capture.get()
+
+
+def _write(console: Console, text: str) -> None:
+    """Not with `console.print`, which ends the process when the reader of a pipe has gone."""
+    console.file.write(text)
+    console.file.flush()
+
+
+def _reader_has_gone() -> bool:
+    """Whether stdout is a pipe with nobody at its other end; a write would tell it later."""
+    with contextlib.suppress(OSError, ValueError):
+        look = select.poll()
+        look.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in look.poll(0))
+    return False
 
 
 def table(downloads: Sequence[Download], now: datetime, everything: bool) -> Table:

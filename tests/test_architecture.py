@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "doctor": {*BASE, *ADAPTERS, "wiring"},
     "demo": {*BASE, *ADAPTERS, "downloads"},
     "cli": {*BASE, *ADAPTERS, "downloads", "daemon", "screen", "wishing", "doctor", "demo"},
-    "__main__": {"cli"},
+    "requirements": set(),
+    "__main__": {"cli", "requirements"},
     "__init__": set(),
 }
 """Rooms by room. An adapter never knows another adapter: it gets callables and plain values."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from jack.blackhole.names import concerns_intake, for_log
 
 log = logging.getLogger(__name__)
+
+Look = Callable[[str, "os.stat_result | OSError"], bool]
+"""Told a name with its stat (links followed), or why it has none; False ends the listing."""
 
 
 class Folder:
@@ -18,21 +22,25 @@ class Folder:
         self.path = path
         self._trouble: str | None = None
 
-    def listing(self) -> dict[str, os.stat_result | OSError] | None:
-        """Every name that concerns intake with its stat (links followed), or why it has none.
+    def each(self, look: Look) -> bool:
+        """Show `look` every name that concerns intake, one after the other: the folder may be too
+        large to be held in memory with its stats.
 
-        None when the folder cannot be read now; that is logged when it begins and when it ends.
+        False when `look` ended it, or when the folder cannot be read now; that is logged when it
+        begins and when it ends.
         """
         try:
             with os.scandir(self.path) as entries:
-                found = {
-                    entry.name: _status(entry) for entry in entries if concerns_intake(entry.name)
-                }
+                whole = all(
+                    look(entry.name, _status(entry))
+                    for entry in entries
+                    if concerns_intake(entry.name)
+                )
         except OSError as error:
             self._note(error.strerror or type(error).__name__)
-            return None
+            return False
         self._note(None)
-        return found
+        return whole
 
     def _note(self, trouble: str | None) -> None:
         where = for_log(str(self.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass
 from typing import Final
@@ -49,13 +50,16 @@ class Inbox:
             self._awake = True
             self._changed.notify()
 
-    def take(self, timeout_seconds: float) -> Mail:
-        """All that was left since the last call; waits up to `timeout_seconds` for something."""
+    def take(self, timeout_seconds: float, max_names: int | None = None) -> Mail:
+        """What was left since the last call, at most `max_names` of the names (the first ones);
+        waits up to `timeout_seconds` for something.
+        """
         with self._changed:
             self._changed.wait_for(
                 lambda: self._names or self._scan or self._awake, max(0.0, timeout_seconds)
             )
-            mail = Mail(tuple(self._names), self._scan)
-            self._names.clear()
+            mail = Mail(tuple(itertools.islice(self._names, max_names)), self._scan)
+            for name in mail.names:
+                del self._names[name]
             self._scan = self._awake = False
             return mail

@@ -1,86 +1,44 @@
-"""Intake: looks at what lies in the watch folder and hands each whole stub of jack's on, once.
+"""Intake: finds what lies in the watch folder and hands each whole stub of jack's on, once.
 
 The scan is the truth; names from the inbox (file events) only make it faster. Everything here
-happens in the one thread that calls `run` or `step`, except `forget`. Nothing in the folder is
-ever changed.
+happens in the one thread that calls `run` or `step`, except `forget`, `again` and `room`. Nothing
+in the folder is ever changed.
+
+The folder is the queue: whoever takes the stubs answers LATER when he has enough of one peer's, and
+is shown more of them when he says that there is room.
 """
 
 from __future__ import annotations
 
-import enum
-import errno
 import logging
+import math
 import os
-import stat
 import threading
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from jack.blackhole.drops import Accept, Drop, Verdict
 from jack.blackhole.folder import Folder
-from jack.blackhole.inbox import Inbox
-from jack.blackhole.names import MAGNET_SUFFIX, concerns_intake, for_log
-from jack.blackhole.reading import Snapshot, fingerprint, snapshot
-from jack.blackhole.stub import MAX_STUB_BYTES, NoStub, info_hash, read_stub
-from jack.errors import UserError
-from jack.model import Stub
+from jack.blackhole.inbox import Inbox, Mail
+from jack.blackhole.judge import Judge
+from jack.blackhole.known import Alarm, Known, Outcome
+from jack.blackhole.names import concerns_intake
 from jack.support.clock import Clock
 
 log = logging.getLogger(__name__)
 
-UNREADABLE_SAID_AFTER_SECONDS: Final = 60.0
-"""A file nobody has changed for this long is not just half written."""
-REREAD_FOR_SECONDS: Final = 600.0
-"""So long an unreadable file is read at every scan: a coarse mtime may hide its end."""
 SOON_SECONDS: Final = 1.0
 """When a file that is being written is looked at again without waiting for an event or a scan."""
-RACY_SECONDS: Final = 2.0
-"""A file read so soon after its mtime may change again under the same mtime (FAT keeps 2 s)."""
-LOOP_SECONDS: Final = 1.0
-"""The longest the loop sleeps, so that a stop is noticed without a wake-up."""
-
-_GONE = {errno.ENOENT, errno.ELOOP, errno.ENXIO}
-"""Removed meanwhile, a dangling or circular link, a socket: nothing anybody has to hear of."""
-
-
-@dataclass(frozen=True)
-class Drop:
-    """A whole stub found in the folder. `name` is the file name as os.fsdecode gives it."""
-
-    name: str
-    path: Path
-    fingerprint: str
-    stub: Stub
-    info_hash: str = ""
-    """Lower-case hex: by it the *arr's history knows what the stub was grabbed for."""
-
-
-class Verdict(enum.Enum):
-    """What the owner of the drops answers."""
-
-    TAKEN = "taken"
-    UNKNOWN_PEER = "unknown peer"
-
-
-class _Judgement(enum.Enum):
-    PENDING = "not judged yet"
-    SETTLED = "nothing more to do with this content"
-    UNREADABLE = "may be half written"
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What is known of one name, as long as it is in the folder."""
-
-    fingerprint: str = ""
-    since_seconds: float = 0.0
-    """clock.monotonic() when this fingerprint was first seen."""
-    judgement: _Judgement = _Judgement.PENDING
-    stub: Stub | None = None
-    racy: bool = False
-    said: tuple[str, ...] = ()
-    """What was logged about this name: each topic once, however often it is looked at."""
+BUG_PAUSE_SECONDS: Final = 1.0
+BURST_NAMES: Final = 1000
+BURST_QUIET_SECONDS: Final = 0.5
+"""After so many names, and then so long none, the folder is scanned: the system's own queue of file
+events may have been too short for them (16,384 on Linux), and watchdog does not pass that on."""
+SLICE: Final = 64
+"""So many names are looked at before others get their turn: one peer's flood must not keep another
+peer's single stub waiting."""
 
 
 class Intake:
@@ -94,22 +52,35 @@ class Intake:
         self,
         folder: Path,
         inbox: Inbox,
-        accept: Callable[[Drop], Verdict],
+        accept: Accept,
         clock: Clock,
         rescan_seconds: float,
         watcher_check: Callable[[], None] = lambda: None,
     ) -> None:
         self._folder = Folder(folder)
         self._inbox = inbox
-        self._accept = accept
         self._clock = clock
         self._rescan_seconds = rescan_seconds
         self._watcher_check = watcher_check
-        self._seen: dict[str, _Seen] = {}
-        self._again: dict[str, float] = {}
+        self._known = Known()
+        self._judge = Judge(
+            folder, self._known, accept, clock, self._look_again_soon, self._stand_in_line
+        )
+        self._soon = Alarm()
+        self._later = Alarm()
+        self._found: deque[str] = deque()
+        """What the last listing found and nobody has looked at yet."""
+        self._lines: dict[str, deque[str]] = {}
+        """By peer: names to be handed on when there is room. Some may have gone meanwhile."""
         self._next_scan = clock.monotonic()
+        self._wants_scan = False
+        self._named = 0
+        """How many names have come since the last scan."""
+        self._burst_over = math.inf
+        self._orders = threading.Lock()
         self._forgotten: set[str] = set()
-        self._forgotten_lock = threading.Lock()
+        self._put_off: list[tuple[str, float, object]] = []
+        self._with_room: set[str] = set()
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -117,208 +88,166 @@ class Intake:
         self._stop = stop
         while not stop.is_set():
             try:
-                self.step(LOOP_SECONDS)
+                self.step(self._rescan_seconds)
             except Exception:
                 log.exception("intake hit a bug in jack; it goes on")
-                stop.wait(LOOP_SECONDS)
+                stop.wait(BUG_PAUSE_SECONDS)
 
     def step(self, timeout_seconds: float) -> None:
-        """One round: wait up to `timeout_seconds` for something to do, and do it."""
-        due = min((self._next_scan, *self._again.values()))
-        mail = self._inbox.take(min(timeout_seconds, due - self._clock.monotonic()))
-        now = self._clock.monotonic()
+        """One round: wait up to `timeout_seconds` for something to do, and do a part of it."""
+        mail = self._inbox.take(self._pause_seconds(timeout_seconds), SLICE)
+        self._note_mail(mail)
+        self._note_put_off()
         for name in mail.names:
             self.look_at(name)
-        for name in [name for name, when in self._again.items() if when <= now]:
-            del self._again[name]
-            self.look_at(name)
-        if mail.scan or now >= self._next_scan:
-            self.scan()
-
-    def forget(self, name: str) -> None:
-        """Treat `name` as never seen and look at it again: its owner let go of it. Callable from
-        any thread.
-
-        Carried out by intake's own thread, so that a look going on right now cannot undo it.
-        """
-        with self._forgotten_lock:
-            self._forgotten.add(name)
-        self._inbox.put(name)
+        self._look_at_due()
+        for peer_id in self._peers_with_room():
+            self._offer(peer_id)
+        # While the last listing is worked off there is no new one: a flood asks for many.
+        due = min(self._next_scan, self._burst_over)
+        if not self._found and (self._wants_scan or self._clock.monotonic() >= due):
+            self._list()
+        self._look_at_found()
 
     def scan(self) -> None:
         """Look at the whole folder, oldest file first. Returns early when told to stop."""
+        self._list()
+        while self._found and not self._stop.is_set():
+            self._look_at_found()
+
+    def look_at(self, name: str) -> None:
+        """Look at one name of the folder; nothing happens when there is nothing (any more)."""
+        if concerns_intake(name):
+            if self._take_forgotten(name):
+                self._judge.forget(name)
+            self._judge.look_at(name)
+
+    # -- from any thread -------------------------------------------------------------------------
+
+    def forget(self, name: str) -> None:
+        """Treat `name` as never seen and look at it again: its owner let go of it.
+
+        Carried out by intake's own thread, so that a look going on right now cannot undo it.
+        """
+        with self._orders:
+            self._forgotten.add(name)
+        self._inbox.put(name)
+
+    def again(self, name: str, seconds: float, note: object) -> None:
+        """Hand `name` on once more in `seconds`, with `note` if it still says the same: its owner
+        let go of it.
+        """
+        with self._orders:
+            self._put_off.append((name, seconds, note))
+        self._inbox.wake()
+
+    def room(self, peer_id: str) -> None:
+        """There is room for more of that peer's stubs."""
+        with self._orders:
+            self._with_room.add(peer_id)
+        self._inbox.wake()
+
+    def _note_mail(self, mail: Mail) -> None:
+        self._wants_scan = self._wants_scan or mail.scan
+        self._named += len(mail.names)
+        if mail.names and self._named >= BURST_NAMES:
+            self._burst_over = self._clock.monotonic() + BURST_QUIET_SECONDS
+
+    # -- the scan --------------------------------------------------------------------------------
+
+    def _list(self) -> None:
+        self._wants_scan, self._named, self._burst_over = False, 0, math.inf
         self._next_scan = self._clock.monotonic() + self._rescan_seconds
         try:
             self._watcher_check()
         except Exception:
             log.exception("checking the file events hit a bug in jack; the scan goes on")
-        found = self._folder.listing()
-        if found is None:
+        with self._orders:
+            forgotten, self._forgotten = self._forgotten, set()
+        for name in forgotten:
+            self._judge.forget(name)
+        gone = dict.fromkeys(self._known)
+        news: list[tuple[int, str]] = []
+
+        def look(name: str, status: os.stat_result | OSError) -> bool:
+            gone.pop(name, None)
+            if self._judge.is_news(name, status):
+                news.append((0 if isinstance(status, OSError) else status.st_mtime_ns, name))
+            return not self._stop.is_set()
+
+        if not self._folder.each(look):
             return
-        for name in self._seen.keys() - found.keys():
-            del self._seen[name]
-        for name, status in sorted(found.items(), key=_age_order):
+        for name in gone:
+            self._judge.forget(name)
+            self._soon.cancel(name)
+            self._later.cancel(name)
+        news.sort(key=lambda found: found[0])  # the order in which the stubs were dropped
+        self._found.extend(name for _, name in news)
+
+    def _look_at_found(self) -> None:
+        for _ in range(min(SLICE, len(self._found))):
             if self._stop.is_set():
                 return
-            self._consider(name, status)
+            self.look_at(self._found.popleft())
 
-    def look_at(self, name: str) -> None:
-        """Look at one name of the folder; nothing happens when there is nothing (any more)."""
-        if not concerns_intake(name):
-            return
-        status: os.stat_result | OSError
-        try:
-            status = os.stat(self._folder.path / name)
-        except OSError as error:
-            status = error
-        self._consider(name, status)
+    def _look_at_due(self) -> None:
+        now = self._clock.monotonic()
+        while not self._stop.is_set() and (name := self._soon.pop(now)):
+            self.look_at(name)
+        while not self._stop.is_set() and (name := self._later.pop(now)):
+            self._known.forget(name)
+            self.look_at(name)
 
-    # -- one file --------------------------------------------------------------------------------
+    def _pause_seconds(self, longest: float) -> float:
+        """For how long there is nothing to do but to wait for mail."""
+        if self._found or self._wants_scan or any(map(self._lines.get, self._peers_with_room())):
+            return 0.0
+        due = min(self._next_scan, self._burst_over, self._soon.next(), self._later.next())
+        return min(longest, due - self._clock.monotonic())
 
-    def _consider(self, name: str, status: os.stat_result | OSError) -> None:
-        """Decide from its stat whether a file has to be read."""
-        if self._take_forgotten(name):
-            self._seen.pop(name, None)
-        if isinstance(status, OSError):
-            self._cannot_read(name, status)
-        elif not stat.S_ISREG(status.st_mode):
-            self._seen.pop(name, None)
-        elif name.lower().endswith(MAGNET_SUFFIX):
-            self._say_magnet(name)
-        elif self._worth_reading(name, status):
-            self._read(name)
+    # -- what is wanted later --------------------------------------------------------------------
 
-    def _worth_reading(self, name: str, status: os.stat_result) -> bool:
-        seen = self._seen.get(name)
-        if seen is None or seen.fingerprint != fingerprint(status):
-            return True
-        if seen.judgement is _Judgement.UNREADABLE:
-            return self._clock.monotonic() - seen.since_seconds < REREAD_FOR_SECONDS
-        return seen.judgement is _Judgement.PENDING or seen.racy
+    def _stand_in_line(self, name: str, peer_id: str) -> None:
+        self._lines.setdefault(peer_id, deque()).append(name)
 
-    def _read(self, name: str) -> None:
-        try:
-            content = snapshot(self._folder.path / name)
-        except OSError as error:
-            self._cannot_read(name, error)
-            return
-        if content is not None:
-            self._judge(name, content)
+    def _peers_with_room(self) -> list[str]:
+        with self._orders:
+            return list(self._with_room)
 
-    def _judge(self, name: str, content: Snapshot) -> None:
-        seen = self._seen.setdefault(name, _Seen())
-        changed = seen.fingerprint != content.fingerprint
-        if changed:
-            seen.fingerprint = content.fingerprint
-            seen.since_seconds = self._clock.monotonic()
-            seen.judgement = _Judgement.PENDING
-        age_seconds = self._clock.now().timestamp() - content.modified_seconds
-        seen.racy = abs(age_seconds) < RACY_SECONDS
-        if not content.steady:
-            seen.judgement = _Judgement.UNREADABLE
-            self._look_again_soon(name)
-            return
-        result = NoStub.FOREIGN if content.too_large else read_stub(content.data)
-        if result is NoStub.UNREADABLE:
-            self._unreadable(name, seen, changed)
-        elif result is NoStub.FOREIGN:
-            self._foreign(name, seen, content.too_large)
-        elif seen.stub != result or seen.judgement is not _Judgement.SETTLED:
-            self._hand_on(name, seen, result, hash_of(content.data))
+    def _offer(self, peer_id: str) -> None:
+        """Hand some of the peer's line on, until its owner has enough."""
+        line = self._lines.setdefault(peer_id, deque())
+        for _ in range(min(SLICE, len(line))):
+            name = line.popleft()
+            if self._known.outcome(name) is not Outcome.LATER:
+                continue  # it has gone, or was looked at since
+            self._known.forget(name)
+            self.look_at(name)
+            if line and line[-1] == name:
+                line.rotate(1)  # back to the head of the line
+                break
+        else:
+            if line:
+                return
+        with self._orders:
+            self._with_room.discard(peer_id)
 
-    def _hand_on(self, name: str, seen: _Seen, stub: Stub, info_hash: str) -> None:
-        drop = Drop(name, self._folder.path / name, seen.fingerprint, stub, info_hash)
-        try:
-            verdict = self._accept(drop)
-        except Exception:
-            seen.judgement = _Judgement.PENDING
-            if self._first_time(seen, f"bug {seen.fingerprint}"):
-                log.exception(
-                    "%s could not be taken: a bug in jack; the stub stays and is tried again at"
-                    " each scan",
-                    for_log(name),
-                )
-            return
-        seen.stub = stub
-        seen.judgement = _Judgement.SETTLED
-        if verdict is Verdict.UNKNOWN_PEER and self._first_time(seen, f"peer {stub.peer_id}"):
-            log.warning(
-                "%s names friend %s, who is not in the config (a friend's id changes with the url):"
-                " add the peer, or remove the stub; it stays where it is",
-                for_log(name),
-                stub.peer_id,
-            )
-
-    def _foreign(self, name: str, seen: _Seen, too_large: bool) -> None:
-        seen.judgement = _Judgement.SETTLED
-        seen.stub = None
-        if self._first_time(seen, "foreign"):
-            log.info(
-                "%s is not jack's stub: %s; left alone",
-                for_log(name),
-                f"it is larger than {MAX_STUB_BYTES} bytes"
-                if too_large
-                else "it belongs to a torrent client",
-            )
-
-    def _unreadable(self, name: str, seen: _Seen, changed: bool) -> None:
-        seen.judgement = _Judgement.UNREADABLE
-        if changed:
-            self._look_again_soon(name)
-        unchanged_seconds = self._clock.monotonic() - seen.since_seconds
-        if unchanged_seconds >= UNREADABLE_SAID_AFTER_SECONDS and self._first_time(seen, "torn"):
-            log.warning("%s is not a readable torrent (yet); it stays where it is", for_log(name))
-
-    def _cannot_read(self, name: str, error: OSError) -> None:
-        if error.errno in _GONE:
-            self._seen.pop(name, None)
-            return
-        seen = self._seen.setdefault(name, _Seen())
-        if self._first_time(seen, "unreachable"):
-            log.warning(
-                "%s cannot be read (%s): jack's user has to be able to read and delete in the watch"
-                " folder; it is tried again at each scan",
-                for_log(name),
-                error.strerror,
-            )
-
-    def _say_magnet(self, name: str) -> None:
-        if self._first_time(self._seen.setdefault(name, _Seen()), "magnet"):
-            log.warning(
-                "%s is a magnet link, which jack cannot download; left alone. Turn off Save"
-                " Magnet Files in the Torrent Blackhole client of Radarr or Sonarr",
-                for_log(name),
-            )
-
-    @staticmethod
-    def _first_time(seen: _Seen, topic: str) -> bool:
-        if topic in seen.said:
-            return False
-        seen.said += (topic,)
-        return True
+    def _note_put_off(self) -> None:
+        with self._orders:
+            put_off, self._put_off = self._put_off, []
+        for name, seconds, note in put_off:
+            if name in self._known:
+                self._judge.leave_note(name, note)
+                self._later.set(name, self._clock.monotonic() + seconds)
 
     def _look_again_soon(self, name: str) -> None:
-        self._again[name] = self._clock.monotonic() + SOON_SECONDS
+        self._soon.set(name, self._clock.monotonic() + SOON_SECONDS)
 
     def _take_forgotten(self, name: str) -> bool:
-        with self._forgotten_lock:
+        with self._orders:
             known = name in self._forgotten
             self._forgotten.discard(name)
             return known
-
-
-def hash_of(data: bytes) -> str:
-    """The info hash of a stub; "" for one made by hand without an info dictionary."""
-    try:
-        return info_hash(data)
-    except UserError:
-        return ""
-
-
-def _age_order(item: tuple[str, os.stat_result | OSError]) -> int:
-    """Oldest first keeps the order in which stubs were dropped."""
-    status = item[1]
-    return 0 if isinstance(status, OSError) else status.st_mtime_ns
 
 
 __all__ = ["Drop", "Inbox", "Intake", "Verdict"]

@@ -33,7 +33,7 @@ def fingerprint(status: os.stat_result) -> str:
     return f"{status.st_ino}:{status.st_mtime_ns}:{status.st_size}"
 
 
-def snapshot(path: Path) -> Snapshot | None:
+def snapshot(path: str | Path) -> Snapshot | None:
     """Read a regular file (a symbolic link is followed), or None for anything else. Raises OSError.
 
     O_NONBLOCK: opening a FIFO that replaced the file meanwhile must not hang the thread.

@@ -42,7 +42,19 @@ class NoStub(enum.Enum):
 def read_stub(data: bytes) -> Stub | NoStub:
     """What `data` says. Never raises: the bytes may come from anybody, or be half of a file being
     written."""
+    return _stub_of(_decoded(data))
+
+
+def read_torrent(data: bytes) -> tuple[Stub | NoStub, str]:
+    """What `data` says, and for a stub its info hash ("" for one made by hand without an info
+    dictionary). Never raises.
+    """
     document = _decoded(data)
+    stub = _stub_of(document)
+    return stub, (_hash_of(document) or "") if isinstance(stub, Stub) else ""
+
+
+def _stub_of(document: Any) -> Stub | NoStub:
     if document is _BROKEN:
         return NoStub.UNREADABLE
     comment = _entry(document, "comment")
@@ -96,9 +108,16 @@ def info_hash(data: bytes) -> str:
     Encoding the decoded dictionary gives the raw bytes back, because the decoder accepts only the
     one canonical form of every value (sorted keys, no leading zeros).
     """
-    info = _entry(_decoded(data), "info")
-    if not isinstance(info, dict):
+    found = _hash_of(_decoded(data))
+    if found is None:
         raise UserError("this is not a torrent: it has no info dictionary")
+    return found
+
+
+def _hash_of(document: Any) -> str | None:
+    info = _entry(document, "info")
+    if not isinstance(info, dict):
+        return None
     return hashlib.sha1(bencode2.bencode(info), usedforsecurity=False).hexdigest()
 
 

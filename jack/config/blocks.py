@@ -14,7 +14,9 @@ from typing import Any
 
 from jack.config.tree import At, Entries, Items, Node, Problem, Scalar, is_null
 
-_PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+_PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
+"""Without digits, as all of jack's keys are. Nothing else is repeated in a message: it may be a
+secret that slipped to the place of a key."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,7 @@ _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)")
 _DIGITS_THAT_MATTER = len(str(-MAX_BYTES))
 _OCTAL = re.compile(r"0?[0-7]{3}")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_WORD = re.compile(r"[A-Za-z_-]{1,12}")
 _OWNER_READS_AND_WRITES = 0o600
 
 
@@ -93,8 +94,10 @@ def one_of(choices: type[enum.Enum]) -> Kind:
         if text in values:
             return choices(text)
         close = closest(text.lower(), values)
+        # What is no word is not repeated: it may be a key that slipped into the wrong line.
+        found = f", found {shown(text)}" if _WORD.fullmatch(text) else ""
         hint = f"; did you mean {close}?" if close else ""
-        raise Problem(node.at, f"expected {expected}, found {shown(text, 40)}{hint}")
+        raise Problem(node.at, f"expected {expected}{found}{hint}")
 
     return read
 

@@ -19,6 +19,9 @@ _PLACEHOLDERS = frozenset(
 )
 """What people leave standing from an example; anyone could guess it."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_USUAL_VARIABLE = re.compile(r"(?=.{1,40}$)[A-Z]+(_[A-Z0-9]+)*")
+"""Any other name may be the key itself, put here by mistake, and is not repeated."""
+_PLAIN_HEADER = re.compile(r"[A-Za-z-]{1,40}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110 section 5.6.2."""
 _OWN_HEADERS = frozenset(
@@ -76,11 +79,15 @@ def headers(node: Node, reading: Reading) -> Mapping[str, Secret]:
         try:
             _check_header_name(name)
             if is_null(value):
-                raise Problem(value.at, f"the header {name.text} has no value")
+                raise Problem(value.at, f"{_called(name)} has no value")
             values[name.text] = secret(value, reading)
         except Problem as problem:
             reading.problems.append(problem)
     return MappingProxyType(values)
+
+
+def _called(name: Scalar) -> str:
+    return f"the header {name.text}" if _PLAIN_HEADER.fullmatch(name.text) else "this header"
 
 
 def _check_header_name(name: Scalar) -> None:
@@ -117,8 +124,7 @@ def _fetched(node: Node, reading: Reading) -> tuple[Scalar, str]:
 def _from_env(node: Scalar, reading: Reading) -> str:
     if not _VARIABLE.fullmatch(node.text):
         raise Problem(node.at, "env needs the name of an environment variable")
-    # A name in small letters may be the key itself, put here by mistake: it is not repeated.
-    what = node.text if node.text == node.text.upper() else "of this name"
+    what = node.text if _USUAL_VARIABLE.fullmatch(node.text) else "of this name"
     value = reading.environ.get(node.text)
     if value is None:
         raise Problem(node.at, f"the environment variable {what} is not set")

@@ -8,7 +8,7 @@ import logging
 import threading
 from pathlib import Path
 
-from jack.blackhole.intake import Drop
+from jack.blackhole.drops import Drop
 from jack.downloads.claims import Claims
 from jack.downloads.explain import size_text
 from jack.downloads.friends import Friends

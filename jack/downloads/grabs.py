@@ -1,7 +1,8 @@
 """From a stub to a row: ask the peer what the stub means, check the answer, record it.
 
 There is no row before the peer has answered, and no grab is lost while it does not: the stub stays
-in its folder and is asked about again.
+in its folder and is asked about again. The folder is the queue, too: of each peer no more than
+`MAX_UNRESOLVED` stubs are in memory, however many lie there.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from jack.blackhole.disposal import park_failed_stub
-from jack.blackhole.intake import Drop, Verdict
-from jack.downloads.agenda import Agenda
-from jack.downloads.claims import Claims
+from jack.blackhole.drops import Drop, Verdict
 from jack.downloads.friends import Friends
 from jack.downloads.lanes import Lanes
 from jack.downloads.retry import Jitter, RetryPolicy
@@ -34,8 +36,32 @@ from jack.support.http import Wire
 
 log = logging.getLogger(__name__)
 
+MAX_UNRESOLVED: Final = 256
+"""Per peer. When half of them have their answer, intake is asked for more."""
+DATABASE_RETRY_SECONDS: Final = 30.0
+
 Register = Callable[[Drop, Release], None]
 """Make a row of a resolved stub; raises PermanentError when it can never become one."""
+
+
+@dataclass(frozen=True)
+class StubDesk:
+    """How a stub goes back to intake."""
+
+    forget: Callable[[str], None]
+    """This name is not ours any more: whatever it holds is new."""
+    again: Callable[[str, float, object], None]
+    """Show this name again in so many seconds, with this note."""
+    room: Callable[[str], None]
+    """There is room for more stubs of this peer."""
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """How asking about a stub has gone so far; the note that waits with it in the folder."""
+
+    failures: int = 0
+    nonsense: int = 0
 
 
 class _Pending:
@@ -43,8 +69,7 @@ class _Pending:
 
     def __init__(self, drop: Drop) -> None:
         self.drop = drop
-        self.failures = 0
-        self.nonsense = 0
+        self.trouble = drop.note if isinstance(drop.note, _Trouble) else _Trouble()
         self.wire = Wire()
 
 
@@ -56,44 +81,46 @@ class Grabs:
         *,
         database: Database,
         friends: Friends,
-        claims: Claims,
         lanes: Lanes,
-        agenda: Agenda,
         policy: RetryPolicy,
         jitter: Jitter,
         max_file_bytes: int,
         revive: Callable[[Drop], bool],
         register: Register,
-        forget: Callable[[str], None],
+        stubs: StubDesk,
     ) -> None:
         self._database = database
         self._friends = friends
-        self._claims = claims
         self._lanes = lanes
-        self._agenda = agenda
         self._policy = policy
         self._jitter = jitter
         self._max_file_bytes = max_file_bytes
         self._revive = revive
         self._register = register
-        self._forget = forget
+        self._stubs = stubs
         self._lock = threading.Lock()
         self._pending: dict[tuple[str, str, str], _Pending] = {}
+        self._unresolved: Counter[str] = Counter()
+        self._sent_back: set[str] = set()
+        """Peers who have stubs in the folder that we had no room for."""
         self._stopping = False
 
     def accept(self, drop: Drop) -> Verdict:
         """Intake's question: whose is this? Returns at once; the network is left to the peer's
         lane.
         """
-        if self._friends.client(drop.stub.peer_id) is None:
+        peer_id = drop.stub.peer_id
+        if self._friends.client(peer_id) is None:
             return Verdict.UNKNOWN_PEER
-        if self._claims.holds_stub((drop.name, drop.stub)):
-            return Verdict.TAKEN
         key = _key(drop)
         with self._lock:
             if key in self._pending or self._stopping:
                 return Verdict.TAKEN
+            if self._unresolved[peer_id] >= MAX_UNRESOLVED:
+                self._sent_back.add(peer_id)
+                return Verdict.LATER
             pending = self._pending[key] = _Pending(drop)
+            self._unresolved[peer_id] += 1
         try:
             revived = self._revive(drop)
         except BaseException:
@@ -106,7 +133,7 @@ class Grabs:
         return Verdict.TAKEN
 
     def waiting(self) -> int:
-        """How many stubs have no answer yet."""
+        """How many stubs are in memory that have no answer yet."""
         with self._lock:
             return len(self._pending)
 
@@ -126,7 +153,7 @@ class Grabs:
         client = self._friends.client(drop.stub.peer_id)
         if client is None or not os.path.lexists(drop.path):
             self._done(pending)  # the stub was taken away again before anything came of it
-            self._forget(drop.name)
+            self._stubs.forget(drop.name)
             return
         try:
             release = self._ask(pending, client)
@@ -136,7 +163,7 @@ class Grabs:
             return
         except StorageError as error:
             log.error("stub %s: %s; asked again in 30 s", printable(drop.name), error)
-            self._again(pending, 30.0)
+            self._again(pending, DATABASE_RETRY_SECONDS)
         except PermanentError as error:
             self._refuse(pending, error)
         except JackError as error:
@@ -161,18 +188,20 @@ class Grabs:
         return release
 
     def _postpone(self, pending: _Pending, error: JackError) -> None:
-        pending.nonsense = pending.nonsense + 1 if isinstance(error, ProtocolError) else 0
-        if pending.nonsense > 1:
+        before = pending.trouble
+        nonsense = before.nonsense + 1 if isinstance(error, ProtocolError) else 0
+        if nonsense > 1:
             self._refuse(pending, error)
             return
-        pending.wire = Wire()
         if self._friends.note_error(pending.drop.stub.peer_id, error) is not None:
+            pending.trouble = _Trouble(before.failures, nonsense)
+            pending.wire = Wire()
             self._enqueue(pending)  # the whole lane stands still until the peer may be asked again
             return
-        pending.failures += 1
-        delay = self._policy.delay_seconds(pending.failures, self._jitter)
+        pending.trouble = _Trouble(before.failures + 1, nonsense)
+        delay = self._policy.delay_seconds(pending.trouble.failures, self._jitter)
         log.log(
-            logging.WARNING if pending.failures == 1 else logging.DEBUG,
+            logging.WARNING if pending.trouble.failures == 1 else logging.DEBUG,
             "stub %s: %s; the stub stays and is asked about again in %.0f s",
             printable(pending.drop.name),
             error,
@@ -181,7 +210,9 @@ class Grabs:
         self._again(pending, delay)
 
     def _again(self, pending: _Pending, seconds: float) -> None:
-        self._agenda.after(seconds, ("stub", *_key(pending.drop)), lambda: self._enqueue(pending))
+        """Meanwhile it waits in the folder, so that others of its peer get their turn."""
+        self._done(pending)
+        self._stubs.again(pending.drop.name, seconds, pending.trouble)
 
     def _refuse(self, pending: _Pending, error: JackError) -> None:
         drop = pending.drop
@@ -194,11 +225,19 @@ class Grabs:
         )
         self._done(pending)
         if parked:
-            self._forget(drop.name)  # dropped again, even at once, it is a new grab
+            self._stubs.forget(drop.name)  # dropped again, even at once, it is a new grab
 
     def _done(self, pending: _Pending) -> None:
+        peer_id = pending.drop.stub.peer_id
         with self._lock:
-            self._pending.pop(_key(pending.drop), None)
+            if self._pending.pop(_key(pending.drop), None) is not None:
+                self._unresolved[peer_id] -= 1
+            has_room = self._unresolved[peer_id] <= MAX_UNRESOLVED // 2
+            wants_more = has_room and peer_id in self._sent_back
+            if wants_more:
+                self._sent_back.discard(peer_id)
+        if wants_more:
+            self._stubs.room(peer_id)
 
 
 def _key(drop: Drop) -> tuple[str, str, str]:

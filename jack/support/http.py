@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import requests
+import urllib3
 import urllib3.connection
 import urllib3.connectionpool
 from requests.adapters import HTTPAdapter
@@ -35,6 +36,11 @@ from jack.errors import (
     TransientError,
 )
 from jack.support.heads import BrokenChunks, NotHTTP, StrictResponse, TLSInstead
+
+_URLLIB3_VERSION = str(getattr(urllib3, "__version__", "0."))
+if _URLLIB3_VERSION.startswith(("0.", "1.")):
+    # It would mostly work, and then let errors through that nobody here translates.
+    raise ImportError(f"urllib3 {_URLLIB3_VERSION} is too old")
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 _PIECE_BYTES = 65536

@@ -4,9 +4,15 @@ out.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
+import queue
+import select
 import sys
+import threading
+import time
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from urllib.parse import quote, quote_plus
@@ -14,6 +20,11 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 SHORTEST_SECRET = 4
 """Characters. Shorter ones are in every other word: without them no log would be readable."""
+
+
+MAX_WAITING_LINES = 10_000
+"""Kept while stderr takes nothing (a stopped pager, a stuck journal); more are counted only."""
+LAST_LINES_SECONDS = 1.0
 
 
 class Redactor:
@@ -75,3 +86,79 @@ def set_up_logging(level: str, as_json: bool, secrets: Iterable[str] = ()) -> No
     libraries = logging.NOTSET if level.lower() == "debug" else logging.WARNING
     for noisy in ("urllib3", "watchdog", "waitress", "werkzeug", "peewee"):
         logging.getLogger(noisy).setLevel(libraries)
+
+
+class BackgroundHandler(logging.Handler):
+    """Writes lines to a descriptor from a thread of its own.
+
+    A reader that stops reading fills the pipe, and a write to it then waits for ever. Only this
+    thread waits with it: what everybody else logs is kept, and counted once that gets too much.
+    Lines that the descriptor refuses (full disk, closed pipe) are lost, and nothing else is.
+    """
+
+    def __init__(self, descriptor: int, max_waiting: int = MAX_WAITING_LINES) -> None:
+        super().__init__()
+        # Not sys.stderr itself: its buffer has a lock, which the interpreter needs at its end.
+        self._file = io.FileIO(descriptor, "w", closefd=False)
+        self._lines: queue.Queue[str] = queue.Queue(max_waiting)
+        self._lost = 0
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+
+    def start(self) -> None:
+        """Raises RuntimeError when the machine has no thread to give."""
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001  (whatever a `__str__` raises, as in logging's own)
+            self.handleError(record)
+            return
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._lost += 1
+
+    def flush(self) -> None:
+        """Wait a moment for what is not written yet."""
+        end = time.monotonic() + LAST_LINES_SECONDS
+        done = self._lines.all_tasks_done
+        with done:
+            while self._lines.unfinished_tasks and (left := end - time.monotonic()) > 0:
+                done.wait(left)
+
+    def _run(self) -> None:
+        while True:
+            line = self._lines.get()
+            self._write(f"{line}\n")
+            if self._lines.empty() and self._lost:
+                lost, self._lost = self._lost, 0
+                self._write(f"{lost} log lines were lost: nobody took them in time\n")
+            self._lines.task_done()
+
+    def _write(self, text: str) -> None:
+        data = memoryview(text.encode("utf-8", "backslashreplace"))
+        with contextlib.suppress(OSError):
+            while data:
+                written = self._file.write(data)
+                if written is None:  # somebody made the shared descriptor non-blocking
+                    select.select([], [self._file], [], 1.0)
+                    continue
+                data = data[written:]
+
+
+def write_logs_in_background() -> None:
+    """From now on no thread waits for stderr. Without a descriptor behind it, or a thread to spare,
+    all stays as it is.
+    """
+    root = logging.getLogger()
+    present = root.handlers[0] if root.handlers else None
+    try:
+        handler = BackgroundHandler(sys.stderr.fileno())
+        handler.start()
+    except (AttributeError, OSError, ValueError, RuntimeError):
+        return
+    if present is not None:
+        handler.setFormatter(present.formatter)
+        root.removeHandler(present)
+    root.addHandler(handler)

@@ -97,6 +97,7 @@ def test_configured_headers_travel_but_never_replace_the_key(http: responses.Req
     assert KEY not in (sent(http).url or "")
 
 
+@pytest.mark.fault("A2")
 @pytest.mark.parametrize(
     "body", ["<html>Radarr</html>", "", "null", "[" * 100_000, "\x00\xff"], ids=range(5)
 )
@@ -108,6 +109,7 @@ def test_a_page_instead_of_json_points_at_the_url_base(
     assert "the url of Radarr does not lead to Radarr (is the URL base missing?)" in str(error)
 
 
+@pytest.mark.fault("A12")
 @pytest.mark.parametrize("number", [None, "7", True, 1.5, -1, 2**63, [1]])
 def test_an_answer_without_an_integer_id_is_refused(
     http: responses.RequestsMock, number: object
@@ -117,6 +119,7 @@ def test_an_answer_without_an_integer_id_is_refused(
     assert "named no command id" in str(error)
 
 
+@pytest.mark.fault("A12")
 @pytest.mark.parametrize("answer", [[], [{"id": 1}], "1", 5])
 def test_json_of_another_shape_is_refused_without_a_crash(
     http: responses.RequestsMock, answer: object
@@ -124,6 +127,7 @@ def test_json_of_another_shape_is_refused_without_a_crash(
     assert isinstance(failure(http, 200, json=answer), ProtocolError)
 
 
+@pytest.mark.fault("A2")
 def test_a_wrong_key_is_named_as_such(http: responses.RequestsMock) -> None:
     error = failure(http, 401)
     assert isinstance(error, PeerRefused)
@@ -145,6 +149,7 @@ def test_a_redirect_is_not_followed_and_says_so(http: responses.RequestsMock, st
     assert len(http.calls) == 1
 
 
+@pytest.mark.fault("A2")
 def test_no_such_address_points_at_the_url_base(http: responses.RequestsMock) -> None:
     error = failure(http, 404, json={"message": "NotFound"})
     assert isinstance(error, ProtocolError)

@@ -50,6 +50,7 @@ def finish(errand: FailureReport, clock: SteppedClock) -> None:
     raise AssertionError("never done")
 
 
+@pytest.mark.fault("A10")
 def test_every_record_of_the_newest_grab_is_reported_once(
     report_to: Report, sonarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
 ) -> None:
@@ -64,6 +65,7 @@ def test_every_record_of_the_newest_grab_is_reported_once(
     assert sorted(sonarr.failed_records) == [2, 3]
 
 
+@pytest.mark.fault("A10")
 def test_a_server_that_never_grabbed_it_is_told_nothing(
     report_to: Report, sonarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
 ) -> None:
@@ -73,6 +75,7 @@ def test_a_server_that_never_grabbed_it_is_told_nothing(
     assert journal.words == [("report settled", 4, "")]
 
 
+@pytest.mark.fault("A10")
 def test_a_record_that_is_gone_or_a_missing_history_is_given_up_quietly(
     report_to: Report,
     sonarr: ImportingArr,
@@ -96,6 +99,7 @@ def test_a_record_that_is_gone_or_a_missing_history_is_given_up_quietly(
     assert journal.words == [("report settled", 4, "")]
 
 
+@pytest.mark.fault("A10")
 def test_it_is_noted_before_the_call_and_a_cut_answer_is_not_asked_twice(
     report_to: Report, sonarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
 ) -> None:

@@ -275,6 +275,7 @@ def test_a_file_the_server_does_not_see_waits_and_the_sentence_names_its_path(
     assert stand.journal.said("imported") == [""]
 
 
+@pytest.mark.fault("A7")
 def test_a_scan_that_imports_nothing_is_a_rejection_with_the_words_of_the_dry_run(
     stage: Stage, radarr: ImportingArr, clock: SteppedClock
 ) -> None:
@@ -290,6 +291,7 @@ def test_a_scan_that_imports_nothing_is_a_rejection_with_the_words_of_the_dry_ru
 # -- following -------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("A4")
 def test_a_busy_server_is_followed_for_hours_without_a_second_command(
     stage: Stage, tmp_path: Path, clock: SteppedClock
 ) -> None:
@@ -331,6 +333,7 @@ def test_a_manual_import_that_failed_inside_is_not_believed_and_asked_again_once
     assert stand.journal.said("imported") == []
 
 
+@pytest.mark.fault("A4")
 def test_a_restarted_server_that_forgot_the_command_is_judged_by_its_history(
     stage: Stage, tmp_path: Path, clock: SteppedClock
 ) -> None:
@@ -345,6 +348,7 @@ def test_a_restarted_server_that_forgot_the_command_is_judged_by_its_history(
         assert radarr.commands == []
 
 
+@pytest.mark.fault("A4")
 def test_a_restarted_server_that_lost_the_command_is_asked_again_after_an_hour(
     stage: Stage, tmp_path: Path, clock: SteppedClock
 ) -> None:
@@ -417,6 +421,7 @@ def test_a_clock_of_the_server_that_is_minutes_behind_is_forgiven(
 # -- restarts and cut connections ------------------------------------------------------------------
 
 
+@pytest.mark.fault("A8")
 def test_after_a_restart_an_accepted_command_is_followed_and_not_sent_again(
     stage: Stage, tmp_path: Path, clock: SteppedClock
 ) -> None:
@@ -432,6 +437,7 @@ def test_after_a_restart_an_accepted_command_is_followed_and_not_sent_again(
         assert stand.journal.said("imported") == [""]
 
 
+@pytest.mark.fault("A8", "A13")
 def test_a_command_whose_answer_was_cut_off_is_found_and_not_sent_again(
     stage: Stage, tmp_path: Path, clock: SteppedClock
 ) -> None:
@@ -502,6 +508,7 @@ def test_an_outcome_that_could_not_be_recorded_is_recorded_later(
     assert journal.said("imported") == [""]
 
 
+@pytest.mark.fault("A12")
 @pytest.mark.parametrize(
     "answer", [[], {"records": None}, {"records": "x"}, "<html>", {"records": {}}]
 )
@@ -513,6 +520,7 @@ def test_a_history_that_makes_no_sense_is_the_servers_trouble(
         stand.step()
 
 
+@pytest.mark.fault("A12")
 def test_strange_records_are_passed_over(stage: Stage, radarr: ImportingArr) -> None:
     strange = [None, {}, {"id": True}, {"id": 5, "date": "yesterday"}, {"id": 6, "date": 7}]
     dated = {"id": 8, "date": "2026-01-01T00:00:00.1234567Z", "eventType": "grabbed"}

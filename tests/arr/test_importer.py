@@ -130,6 +130,7 @@ def test_a_server_that_hangs_does_not_stop_another(
     journal.wait_for(lambda: (1, "Radarr") in journal.pairs)
 
 
+@pytest.mark.fault("A1")
 def test_a_starting_server_with_a_proxy_page_is_waited_for(
     build: Build, radarr: FakeArr, journal: MemoryJournal, file: Callable[..., Handover]
 ) -> None:
@@ -254,6 +255,7 @@ def test_a_thread_whose_context_fails_is_tried_again(
     assert "the database is locked" in caplog.text
 
 
+@pytest.mark.fault("R3")
 def test_a_machine_out_of_threads_gets_another_chance_with_the_next_file(
     build: Build,
     radarr: FakeArr,

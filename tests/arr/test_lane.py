@@ -122,6 +122,7 @@ def test_a_file_already_in_the_line_is_not_added_again(
     assert client.asked == [1]
 
 
+@pytest.mark.fault("A1")
 def test_a_server_that_is_down_is_asked_after_seconds_then_less_often_up_to_15_minutes(
     lane: Lane, client: ScriptedClient, clock: SteppedClock, file: Callable[..., Handover]
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_server_that_is_down_is_asked_after_seconds_then_less_often_up_to_15_m
     assert pauses == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]
 
 
+@pytest.mark.fault("A1")
 def test_weeks_of_downtime_lose_nothing(
     lane: Lane,
     client: ScriptedClient,

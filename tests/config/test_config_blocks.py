@@ -136,6 +136,7 @@ def test_equal_waits_are_fine(load: Load) -> None:
     assert downloads.retry_base_delay_seconds == downloads.retry_max_delay_seconds == 0.5
 
 
+@pytest.mark.fault("F8")
 @pytest.mark.parametrize(
     ("first", "second"),
     [

@@ -18,6 +18,7 @@ Problems = Callable[..., list[str]]
 Expect = Callable[..., None]
 
 
+@pytest.mark.fault("F1", "F5")
 @pytest.mark.parametrize(
     ("marked", "words"),
     [
@@ -77,6 +78,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(load: Load) -> None:
     assert config.jack.api_key.reveal() == "k"
 
 
+@pytest.mark.fault("F5")
 @pytest.mark.parametrize(
     "bomb",
     [
@@ -99,6 +101,7 @@ def test_a_bomb_is_refused_quickly(problems: Problems, bomb: str) -> None:
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.fault("F5")
 def test_a_file_at_the_size_limit_is_read_and_one_byte_more_is_refused(
     load: Load, problems: Problems
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_secret_file_may_be_a_link_as_container_platforms_make_them(
     assert api_key(load(peer(f"{{file: {tmp_path}/key}}"))) == "from-file"
 
 
+@pytest.mark.fault("F7")
 @pytest.mark.parametrize(
     ("written", "words"),
     [
@@ -126,6 +127,7 @@ def test_a_missing_secret_is_required(expect_problem: Expect) -> None:
     expect_problem("peers:\n- name: a\n  url: http://a\n  apiKey:§\n", "apiKey is required here")
 
 
+@pytest.mark.fault("F7")
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -144,6 +146,7 @@ def test_a_bad_secret_file_is_refused(
     expect_problem(peer(f"{{file: §{tmp_path}/key}}"), words)
 
 
+@pytest.mark.fault("F7")
 def test_a_secret_file_that_is_missing_a_folder_or_a_pipe_is_refused(
     expect_problem: Expect, tmp_path: Path
 ) -> None:

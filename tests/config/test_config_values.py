@@ -24,6 +24,7 @@ def server(entry: str) -> str:
     return f"servers: [{{name: a, type: radarr, url: http://a, apiKey: k, {entry}}}]"
 
 
+@pytest.mark.fault("F3")
 @pytest.mark.parametrize(
     ("entry", "field", "value"),
     [
@@ -60,6 +61,7 @@ def test_a_good_value_of_downloads_is_read(
     assert type(getattr(read, field)) is type(value)
 
 
+@pytest.mark.fault("F3", "F4")
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
@@ -152,6 +154,7 @@ def test_a_relative_path_of_an_arr_is_refused(expect_problem: Expect, path: str)
     expect_problem(server(f"pathMap: [{{jack: /j, arr: §{path}}}]"), "absolute path")
 
 
+@pytest.mark.fault("F3")
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -248,12 +251,14 @@ BAD_URLS = [
 ]
 
 
+@pytest.mark.fault("F8")
 @pytest.mark.parametrize("url", GOOD_URLS)
 def test_a_good_url_is_kept_as_it_is_written(load: Load, url: str) -> None:
     (peer,) = load(f"peers: [{{name: a, url: '{url}', apiKey: k}}]").peers
     assert peer.url == url
 
 
+@pytest.mark.fault("F8")
 @pytest.mark.parametrize(("url", "words"), BAD_URLS)
 @pytest.mark.parametrize(
     "text",

@@ -112,6 +112,7 @@ def test_the_probe_is_nothing_a_jack_or_an_arr_would_take(patient: Patient) -> N
     assert not probe.exists()
 
 
+@pytest.mark.fault("F15")
 @pytest.mark.parametrize(
     ("blocks", "words"),
     [

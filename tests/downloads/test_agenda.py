@@ -40,7 +40,7 @@ def test_a_cancelled_action_never_runs(clock: FakeClock) -> None:
     assert done == []
 
 
-@pytest.mark.fault("C16")
+@pytest.mark.fault("C16", "T2")
 def test_a_wall_clock_that_jumps_changes_nothing(clock: FakeClock) -> None:
     agenda = Agenda(clock)
     agenda.after(10, "row", lambda: None)

@@ -169,6 +169,7 @@ def test_line_15_the_stub_goes_and_only_the_right_server_is_told(running: World)
         running.stop()
 
 
+@pytest.mark.fault("A1")
 def test_line_15_a_server_that_is_down_is_told_later_and_fails_nothing(stepped: World) -> None:
     with FakeArr("radarr") as radarr:
         stepped.servers = (server("Radarr", radarr),)
@@ -320,7 +321,7 @@ def test_line_16_a_stub_that_cannot_be_parked_does_not_come_in_again_by_itself(
     running.start()
     running.look()
     side = running.side
-    eventually(lambda: side is not None and "a.torrent" in side._intake._seen)
+    eventually(lambda: side is not None and "a.torrent" in side._intake._known)
     running.stop()
     assert stub.exists()
     assert len(peer.requests_to(PATH)) == 1
@@ -393,6 +394,7 @@ def wished(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jack.download_side.WISH_LOOK_SECONDS", 0.02)
 
 
+@pytest.mark.fault("R7")
 @pytest.mark.usefixtures("wished")
 def test_cancel_stops_a_running_download_and_removes_its_part(running: World) -> None:
     peer, gate = running.friend(), threading.Event()
@@ -413,6 +415,7 @@ def test_cancel_stops_a_running_download_and_removes_its_part(running: World) ->
     eventually(lambda: running.parked == [])
 
 
+@pytest.mark.fault("R7")
 @pytest.mark.usefixtures("wished")
 def test_cancel_reaches_one_that_waits_and_lets_the_next_one_go_on(running: World) -> None:
     running.settings |= {"retry_base_delay_seconds": 3600.0, "retry_max_delay_seconds": 3600.0}

@@ -74,7 +74,7 @@ def test_line_3_a_friend_who_is_down_at_the_grab_loses_nothing(
         eventually(lambda tries=tries: asked(peer) == tries)
         assert stub.exists()
         assert stepped.rows() == []
-        eventually(lambda: stepped.side is not None and pending_is_on_the_agenda(stepped))
+        eventually(lambda: stepped.is_put_off)
         assert asked(peer) == tries, "asked again before its time"
         stepped.advance(10)
     stepped.until(S.COMPLETED)
@@ -83,11 +83,6 @@ def test_line_3_a_friend_who_is_down_at_the_grab_loses_nothing(
 
 def waits(said: list[str]) -> list[str]:
     return [line for line in said if "asked about again" in line]
-
-
-def pending_is_on_the_agenda(world: World) -> bool:
-    assert world.side is not None
-    return any(isinstance(key, tuple) and key[0] == "stub" for key in world.side._agenda._entries)
 
 
 def test_line_3_a_friend_who_cannot_be_reached_is_asked_again_with_backoff(stepped: World) -> None:
@@ -154,7 +149,7 @@ def test_line_2_a_stub_of_an_unknown_friend_stays_and_is_taken_when_the_config_h
     running.start()
     stub = running.drop(peer)
     assert running.side is not None
-    eventually(lambda: running.side and "a.torrent" in running.side._intake._seen)
+    eventually(lambda: running.side and "a.torrent" in running.side._intake._known)
     running.stop()
     assert stub.exists()
     assert peer.requests == []
@@ -170,7 +165,7 @@ def test_a_stub_taken_away_before_the_friend_answered_is_dropped(stepped: World)
     peer.script(item_path(ITEM), Answer(500))
     stepped.start()
     stub = stepped.drop(peer)
-    eventually(lambda: stepped.side is not None and pending_is_on_the_agenda(stepped))
+    eventually(lambda: stepped.is_put_off)
     stub.unlink()
     stepped.advance(10)
     eventually(lambda: stepped.side is not None and stepped.side._grabs.waiting() == 0)

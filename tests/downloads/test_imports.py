@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jack.blackhole.intake import hash_of
-from jack.blackhole.stub import build_stub, info_hash
+from jack.blackhole.stub import NoStub, build_stub, info_hash, read_torrent
 from jack.downloads.settling import Settling
 from jack.downloads.wishes import retry_offline
 from jack.model import Download, DownloadStatus, Stub
@@ -60,6 +59,7 @@ def test_a_grabbed_film_ends_as_imported(running: World, radarr: ImportingArr) -
     assert "Imported" in running.why()
 
 
+@pytest.mark.fault("A7")
 def test_a_rejection_stays_completed_and_a_retry_imports_without_downloading(
     running: World, radarr: ImportingArr, lines: Callable[[], list[str]]
 ) -> None:
@@ -99,6 +99,7 @@ def test_a_retry_reaches_the_running_daemon_too(running: World, radarr: Importin
     running.until(S.IMPORTED)
 
 
+@pytest.mark.fault("A8")
 def test_a_kill_after_the_command_repeats_nothing(running: World) -> None:
     with ImportingArr("radarr", hold_commands=True) as radarr:
         peer = prepared(running, radarr)
@@ -163,9 +164,10 @@ def test_the_words_of_one_server_do_not_hide_that_another_imported_it(
 
 def test_the_stubs_hash_is_read_even_when_the_stub_has_none() -> None:
     stub = build_stub(Stub("15ee3276", ITEM), "Film", 1000)
-    assert hash_of(stub) == info_hash(stub)
-    assert hash_of(b"d7:comment20:jack:15ee3276:movie:e") == ""
-    assert hash_of(b"nonsense") == ""
+    assert read_torrent(stub) == (Stub("15ee3276", ITEM), info_hash(stub))
+    none = Stub("15ee3276", "movie:")
+    assert read_torrent(b"d7:comment20:jack:15ee3276:movie:e") == (none, "")
+    assert read_torrent(b"nonsense") == (NoStub.UNREADABLE, "")
 
 
 # -- failures --------------------------------------------------------------------------------------
@@ -193,6 +195,7 @@ def test_a_download_that_failed_for_good_is_reported_once(
     assert radarr.failed_records == [1]
 
 
+@pytest.mark.fault("A11")
 def test_a_release_that_fails_twice_within_a_day_is_not_reported_again(
     running: World, radarr: ImportingArr, lines: Callable[[], list[str]]
 ) -> None:
@@ -256,6 +259,7 @@ def unlinking(world: World) -> Settling:
     return Settling(world.downloads, world.watch, world.completed)
 
 
+@pytest.mark.fault("A6")
 def test_our_copy_goes_after_a_confirmed_import_when_that_is_wanted(
     stepped: World, finished: Download
 ) -> None:
@@ -287,6 +291,7 @@ def made_a_folder(path: Path) -> None:
     path.mkdir()
 
 
+@pytest.mark.fault("A15")
 @pytest.mark.parametrize("change", [replaced, grown, linked, made_a_folder])
 def test_a_file_that_is_not_the_one_jack_finished_stays(
     stepped: World, finished: Download, change: Callable[[Path], None]
@@ -296,12 +301,14 @@ def test_a_file_that_is_not_the_one_jack_finished_stays(
     assert os.path.lexists(finished.dest_path)
 
 
+@pytest.mark.fault("A15")
 def test_a_file_outside_completed_path_stays(stepped: World, finished: Download) -> None:
     elsewhere = Settling(stepped.downloads, stepped.watch, stepped.root / "other")
     assert not elsewhere.imported(finished)
     assert finished.dest_path.exists()
 
 
+@pytest.mark.fault("A15")
 def test_a_file_whose_import_is_not_confirmed_stays(stepped: World) -> None:
     stepped.completed.mkdir()
     row = stepped.row_of("http://127.0.0.1:9")
@@ -312,6 +319,7 @@ def test_a_file_whose_import_is_not_confirmed_stays(stepped: World) -> None:
     assert row.dest_path.exists()
 
 
+@pytest.mark.fault("A15")
 def test_a_file_that_another_download_still_needs_stays(stepped: World, finished: Download) -> None:
     second = stepped.row_of("http://127.0.0.1:9", 2, dest_path=finished.dest_path)
     stepped.downloads.complete(second.id, 1000)
@@ -320,6 +328,7 @@ def test_a_file_that_another_download_still_needs_stays(stepped: World, finished
     assert unlinking(stepped).imported(finished)
 
 
+@pytest.mark.fault("A6")
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_config_decides_what_happens_to_a_copy_the_server_leaves_behind(
     running: World, radarr: ImportingArr, wanted: bool

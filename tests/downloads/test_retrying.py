@@ -340,6 +340,7 @@ def files(peer: ScriptedPeer) -> int:
     return sum(request.path.endswith("/file") for request in peer.requests)
 
 
+@pytest.mark.fault("R5")
 def test_a_short_rest_gives_its_slot_to_whoever_wants_it(running: World) -> None:
     running.settings |= {
         "max_concurrent_downloads": 1,

@@ -41,6 +41,7 @@ def test_a_cancel_removes_part_and_claim_of_bytes_and_parks_the_stub(
     assert running.parked == ["stub-1.torrent"]
 
 
+@pytest.mark.fault("R7")
 def test_a_cancel_of_what_is_complete_does_nothing(running: World, settling: Settling) -> None:
     row = running.row_of(FRIEND)
     running.downloads.complete(row.id, 1000)

@@ -73,6 +73,7 @@ def test_line_5_never_more_at_once_than_slots(
     assert stage.most == 3
 
 
+@pytest.mark.fault("R13")
 def test_peers_take_turns(stage: Stage, slots_of: Callable[[int], Slots]) -> None:
     slots = slots_of(1)
     for number in range(5):

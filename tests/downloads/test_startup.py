@@ -74,10 +74,10 @@ def test_line_17_stale_rows_come_before_the_observer_and_the_first_scan(
 
     noted("downloads.entry", "Entry.redrive")
     noted("blackhole.watcher", "Watcher.start")
-    noted("blackhole.intake", "Intake.scan")
+    noted("blackhole.intake", "Intake.step")
     running.start()
-    eventually(lambda: "Intake.scan" in order)
-    assert order[:3] == ["Entry.redrive", "Watcher.start", "Intake.scan"]
+    eventually(lambda: "Intake.step" in order)
+    assert order[:3] == ["Entry.redrive", "Watcher.start", "Intake.step"]
 
 
 def test_line_17_the_stub_of_a_re_driven_row_is_not_a_second_grab(running: World) -> None:
@@ -92,7 +92,7 @@ def test_line_17_the_stub_of_a_re_driven_row_is_not_a_second_grab(running: World
     running.until(S.DOWNLOADING, attempts=2)
     running.look()
     side = running.side
-    eventually(lambda: side is not None and "stub.torrent" in side._intake._seen)
+    eventually(lambda: side is not None and "stub.torrent" in side._intake._known)
     gate.set()
     running.until(S.COMPLETED)
     eventually(lambda: not (running.watch / "stub.torrent").exists())

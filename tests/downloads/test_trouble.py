@@ -179,7 +179,7 @@ def test_a_stub_that_cannot_be_recorded_is_asked_about_again(
     stepped.start()
     stub = stepped.drop(peer)
     assert happened.wait(20)
-    on_agenda(stepped, ("stub", "a.torrent", connector_id(peer.url), ITEM))
+    eventually(lambda: stepped.is_put_off)
     assert stub.exists()
     stepped.advance(30)
     stepped.until(S.COMPLETED)

@@ -35,7 +35,7 @@ def on_agenda(world: World, key: object) -> None:
     eventually(lambda: key in entries, what=f"an entry for {key}")
 
 
-@pytest.mark.fault("H25")
+@pytest.mark.fault("H25", "R5")
 def test_line_9_a_long_wait_gives_the_slot_back(stepped: World) -> None:
     stepped.settings["max_concurrent_downloads"] = 1
     failing, good = stepped.friend("failing"), stepped.friend("good")
@@ -90,6 +90,7 @@ def test_line_9_a_wait_that_ended_while_jack_was_off_goes_on_at_once(stepped: Wo
     stepped.until(S.COMPLETED)
 
 
+@pytest.mark.fault("T2")
 def test_line_9_a_clock_that_was_years_ahead_does_not_make_a_row_wait_for_years(
     stepped: World,
 ) -> None:

@@ -121,6 +121,7 @@ class World:
         self.clock.advance(seconds)
         if self.side is not None:
             self.side._agenda.wake()
+            self.side._inbox.wake()
 
     # -- stubs -------------------------------------------------------------------------------------
 
@@ -146,6 +147,11 @@ class World:
         """Let intake scan now."""
         if self.side is not None:
             self.side._inbox.request_scan()
+
+    @property
+    def is_put_off(self) -> bool:
+        """Whether a stub waits in the folder until it may be asked about again."""
+        return self.side is not None and len(self.side._intake._later) > 0
 
     @property
     def parked(self) -> list[str]:

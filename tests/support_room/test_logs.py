@@ -135,6 +135,7 @@ def test_a_name_in_foreign_bytes_can_be_logged(capsys: pytest.CaptureFixture[str
     assert "found caf" in capsys.readouterr().err
 
 
+@pytest.mark.fault("R8")
 def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         def write(self, text: str) -> int:

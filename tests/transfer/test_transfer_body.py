@@ -218,6 +218,7 @@ def test_chunk_headers_that_never_end_do_not_hold_a_slot(
     assert rig.row.offset == 1000
 
 
+@pytest.mark.fault("R7")
 @ways
 @pytest.mark.parametrize("phase", ["stalled", "trickling", "at full speed"])
 def test_an_abort_ends_the_body_within_a_second_after_a_last_checkpoint(
@@ -241,6 +242,7 @@ def test_an_abort_ends_the_body_within_a_second_after_a_last_checkpoint(
     assert rig.part.stat().st_size == rig.row.offset == running.progress.end_offset
 
 
+@pytest.mark.fault("R7")
 def test_an_abort_while_the_headers_are_awaited_ends_the_attempt(rig: Rig) -> None:
     gate = threading.Event()
 

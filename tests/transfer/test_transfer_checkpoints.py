@@ -131,6 +131,7 @@ def test_after_a_failure_nothing_is_synced_or_recorded_any_more(
     assert (bench.recorded, bench.checkpoints.durable) == ([], 0)
 
 
+@pytest.mark.fault("R3")
 def test_without_a_thread_to_sync_in_the_attempt_ends(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -241,6 +241,7 @@ def test_a_file_cut_by_somebody_else_is_not_called_complete(rig: Rig) -> None:
     assert not rig.dest.exists()
 
 
+@pytest.mark.fault("R7")
 def test_a_cancel_before_the_rename_keeps_the_final_name_free(rig: Rig) -> None:
     def cancel(offset: int) -> None:
         if offset == len(BODY):
