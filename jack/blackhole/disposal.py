@@ -74,8 +74,13 @@ def park_failed_stub(path: Path, stub: Stub) -> Path | None:
 
 
 def _failed_folder(watch: Path) -> Path:
-    """`failed/`, made when there is none; a power cut must not take it with the stubs in it."""
+    """`failed/`, made when there is none; a power cut must not take it with the stubs in it.
+
+    A link of that name is not followed: it could lead anywhere.
+    """
     folder = watch / FAILED_FOLDER
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if not folder.is_dir():
         folder.mkdir(exist_ok=True)
         with contextlib.suppress(StorageError):
@@ -115,7 +120,9 @@ def _still_holds(path: Path, stub: Stub) -> bool:
     unknown."""
     try:
         content = snapshot(path)
-        if content is None or not content.steady or read_stub(content.data) != stub:
+        if content is None or content.too_large or not content.steady:
+            return False
+        if read_stub(content.data) != stub:
             return False
         return fingerprint(os.stat(path)) == content.fingerprint
     except OSError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jack.blackhole.disposal import FAILED_FOLDER, park_failed_stub, remove_stub
+from jack.blackhole.stub import MAX_STUB_BYTES
 from jack.errors import StorageError
 from jack.model import Stub
 
@@ -238,3 +239,21 @@ def test_a_name_taken_over_and_over_ends_in_a_warning(
     assert park_failed_stub(path, stub) is None
     [line] = lines()
     assert "too many files of that name" in line
+
+
+def test_a_failed_folder_that_is_a_link_is_not_followed(
+    path: Path, stub: Stub, whole: bytes, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (path.parent / FAILED_FOLDER).symlink_to(elsewhere)
+    assert park_failed_stub(path, stub) is None
+    assert path.read_bytes() == whole
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_file_that_is_too_large_for_a_stub_is_none(path: Path, stub: Stub, whole: bytes) -> None:
+    path.write_bytes(whole + b"\n" * MAX_STUB_BYTES)
+    assert park_failed_stub(path, stub) is None
+    assert remove_stub(path, stub)
+    assert path.exists()
