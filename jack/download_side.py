@@ -18,7 +18,6 @@ from jack.blackhole.intake import Inbox, Intake
 from jack.blackhole.watcher import Watcher
 from jack.config import Config, DownloadsConfig
 from jack.downloads.agenda import Agenda
-from jack.downloads.claims import Claims
 from jack.downloads.entry import Entry
 from jack.downloads.friends import Friends
 from jack.downloads.gate import PeerGate
@@ -68,7 +67,6 @@ class DownloadSide:
         )
         self._jitter = random.Random().random  # noqa: S311  (spreads retries, guards nothing)
         self._friends, self._lanes = self._build_friends(config)
-        self._claims = Claims()
         self._settling = Settling(
             self._downloads,
             settings.watch_path,
@@ -77,8 +75,8 @@ class DownloadSide:
         self._importer, self._handover = self._build_handover(config)
         self._service = self._build_service()
         self._entry = Entry(
+            database,
             self._downloads,
-            self._claims,
             self._friends,
             self._service,
             self._settling,
@@ -139,7 +137,6 @@ class DownloadSide:
         parts = Parts(
             database=self._database,
             downloads=self._downloads,
-            claims=self._claims,
             friends=self._friends,
             agenda=self._agenda,
             lanes=self._lanes,

@@ -169,6 +169,9 @@ class HandoverDesk:
         servers = self._importer.servers_for(download.category)
         if not servers:
             kind = "Radarr" if download.category == MOVIES else "Sonarr"
+            sentence = f"no {kind} with destination: true is configured to import it"
+            if download.error == sentence:
+                return  # said by an earlier run
             log.warning(
                 "download %d (%s): no %s with destination: true is configured; it stays at %s",
                 download.id,
@@ -176,9 +179,7 @@ class HandoverDesk:
                 kind,
                 download.dest_path,
             )
-            self._downloads.import_postponed(
-                download.id, f"no {kind} with destination: true is configured to import it", None
-            )
+            self._downloads.import_postponed(download.id, sentence, None)
             return
         self._handovers.plan(download.id, servers)
         self._submit(download)

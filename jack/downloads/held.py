@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from jack.downloads.agenda import Agenda
 from jack.downloads.friends import Friends
 from jack.downloads.lanes import Lanes
 from jack.downloads.retry import RetryPolicy
 from jack.errors import Interrupted, JackError, PeerRefused, PeerUnreachable, StorageError
-from jack.model import Download, WaitReason
+from jack.model import Download, DownloadStatus, WaitReason
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import Clock
@@ -31,7 +31,9 @@ _REASONS: dict[type[JackError], WaitReason] = {
 
 
 class HeldDownloads:
-    """Ids held back per peer. `go_on` gives one its next step; `give_up` fails one for good."""
+    """Ids held back per peer. `go_on` gives all of a peer their next step; `give_up` fails one for
+    good.
+    """
 
     def __init__(
         self,
@@ -42,7 +44,7 @@ class HeldDownloads:
         agenda: Agenda,
         policy: RetryPolicy,
         clock: Clock,
-        go_on: Callable[[int], None],
+        go_on: Callable[[Sequence[int]], None],
         give_up: Callable[[Download, str], None],
     ) -> None:
         self._database = database
@@ -67,13 +69,12 @@ class HeldDownloads:
         if pause <= 0:
             self._probe(download.peer_id)
             return
-        self._downloads.wait(
-            download.id,
-            WaitReason.COOLDOWN,
-            self._friends.gate.sentence(download.peer_id),
-            self._clock.now() + timedelta(seconds=pause),
-            download.fruitless_attempts,
-        )
+        until = self._clock.now() + timedelta(seconds=pause)
+        sentence = self._friends.gate.sentence(download.peer_id)
+        if not _says(download, sentence, until):
+            self._downloads.wait(
+                download.id, WaitReason.COOLDOWN, sentence, until, download.fruitless_attempts
+            )
         self._look_later(download.peer_id, pause)
 
     def note_pause(self, peer_id: str, error: JackError) -> None:
@@ -137,8 +138,7 @@ class HeldDownloads:
         if pause > 0:
             self._look_later(peer_id, pause)
         elif self._friends.gate.is_proven(peer_id):
-            for download_id in self._take(peer_id):
-                self._go_on(download_id)
+            self._go_on(self._take(peer_id))
         else:
             self._probe(peer_id)
 
@@ -175,3 +175,16 @@ class HeldDownloads:
             self.note_failure(peer_id, error)
         except StorageError as trouble:
             log.error("%s; why its downloads wait is not recorded: %s", error, trouble)
+
+
+def _says(download: Download, sentence: str, until: datetime) -> bool:
+    """Whether the row says already that it waits like that: a friend who is down may have tens of
+    thousands of downloads, and one statement has told them all.
+    """
+    known = download.next_attempt_at
+    return (
+        download.status is DownloadStatus.WAITING
+        and download.error == sentence
+        and known is not None
+        and abs(known - until) < timedelta(seconds=1)
+    )

@@ -14,8 +14,9 @@ log = logging.getLogger(__name__)
 
 def reconcile_without_downloads(downloads: Downloads) -> int:
     """Every live row becomes `failed`, naming its `.part` and its size; returns how many."""
-    live = downloads.live()
-    for download in live:
+    count = 0
+    for download in downloads.live():
+        count += 1
         try:
             size = download.part_path.stat().st_size
             found = f"found {printable(str(download.part_path))} with {size} bytes"
@@ -26,4 +27,4 @@ def reconcile_without_downloads(downloads: Downloads) -> int:
             f"stale download: the config has no downloads block any more; {found}",
         )
         log.error("download %d (%s): stale, %s", download.id, download.filename, found)
-    return len(live)
+    return count

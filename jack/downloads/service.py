@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from jack.downloads.agenda import Agenda
-from jack.downloads.claims import Claims
 from jack.downloads.disks import Disks
 from jack.downloads.explain import size_text
 from jack.downloads.friends import Friends
@@ -37,6 +37,9 @@ from jack.support.files import printable
 
 log = logging.getLogger(__name__)
 
+STEPS_AT_ONCE = 50
+"""Downloads that get their next step before the agenda looks at what else is due."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -44,7 +47,6 @@ class Parts:
 
     database: Database
     downloads: Downloads
-    claims: Claims
     friends: Friends
     agenda: Agenda
     lanes: Lanes
@@ -75,12 +77,13 @@ class DownloadService:
             parts.agenda,
             parts.policy,
             parts.clock,
-            go_on=self._dispatch_id,
+            go_on=self.go_on,
             give_up=self.failed,
         )
         parts.friends.on_pause(self._held.note_pause)
         self._lock = threading.Lock()
         self._cancelling: set[int] = set()
+        self._serial = itertools.count()
         self._disks = Disks(parts.volumes, parts.downloads)
         self._stopping = False
 
@@ -118,10 +121,20 @@ class DownloadService:
         """Give the download its next step in `seconds`; 0 is soon, in the agenda's thread."""
         self._p.agenda.after(seconds, ("row", download_id), lambda: self._dispatch_id(download_id))
 
-    def stay_behind(self, download: Download, owner: int) -> None:
-        """The download was recorded as waiting for `owner`, which may have settled meanwhile."""
-        if self._p.claims.owner(download.dest_path) != owner:
-            self._unblock(download)
+    def go_on(self, ids: Sequence[int], seconds: float = 0.0, first: int = 0) -> None:
+        """Give many downloads, from position `first`, their next step in `seconds`: some at a time,
+        so that others that are due get their turn. What runs by then has had it.
+        """
+        end = first + STEPS_AT_ONCE
+
+        def step() -> None:
+            for download_id in ids[first:end]:
+                if not self._slots.is_running(download_id):
+                    self._dispatch_id(download_id)
+            self.go_on(ids, first=end)
+
+        if first < len(ids):
+            self._p.agenda.after(seconds, ("rows", next(self._serial)), step)
 
     def _dispatch_id(self, download_id: int) -> None:
         try:
@@ -310,12 +323,12 @@ class DownloadService:
             self._p.handover.retry(download)
         if download.status in FINISHED:  # it may have ended since the wish was noted
             return False
-        if self._p.claims.claim_destination(download.dest_path, download.id) != download.id:
-            return False
-        self.claim(download)
         self._disks.accept(download)
-        if not self._p.downloads.revive(download.id):
-            return False
+        with self._p.database.transaction():
+            if self._p.downloads.owner(download.dest_path) not in {None, download.id}:
+                return False
+            if not self._p.downloads.revive(download.id):
+                return False
         log.info("download %d (%s): tried again now", download.id, download.filename)
         self._p.friends.gate.open_now(download.peer_id)
         self._dispatch_id(download.id)
@@ -336,19 +349,11 @@ class DownloadService:
         """After `stop`: False when a transfer has not ended in time."""
         return self._slots.join(seconds)
 
-    def claim(self, download: Download) -> None:
-        """The download owns its destination and its stub until it settles."""
-        self._p.claims.claim_destination(download.dest_path, download.id)
-        self._p.claims.claim_stub((download.torrent_filename, download.stub), download.id)
-
     def _settled(self, download: Download) -> None:
-        """Give back what the download owned; the next one for the same file may go on."""
-        self._p.claims.release(
-            download.dest_path, (download.torrent_filename, download.stub), download.id
-        )
+        """The next one for the same file may go on."""
         self._p.agenda.cancel(("row", download.id))
         self._held.let_go(download)
-        followers = self._p.downloads.blocked_by(download.id)
+        followers = self._p.downloads.followers(download)
         for follower in followers[1:]:
             self._p.downloads.put_behind(follower.id, followers[0].id)
         if followers:
@@ -356,10 +361,13 @@ class DownloadService:
         self._p.forget_stub(download.torrent_filename)
 
     def _unblock(self, download: Download) -> None:
-        owner = self._p.claims.claim_destination(download.dest_path, download.id)
-        if owner != download.id:
-            self._p.downloads.put_behind(download.id, owner)
-        elif self._p.downloads.unblock(download.id):
+        with self._p.database.transaction():
+            owner = self._p.downloads.owner(download.dest_path)
+            if owner is not None and owner != download.id:
+                self._p.downloads.put_behind(download.id, owner)
+                return
+            unblocked = self._p.downloads.unblock(download.id)
+        if unblocked:
             self._dispatch_id(download.id)
 
 

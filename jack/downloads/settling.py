@@ -80,7 +80,7 @@ class Settling:
     def remove_part(self, download: Download) -> bool:
         """Remove the `.part` of a cancelled download when it is this download's own."""
         dest = download.dest_path
-        in_use = any(other.dest_path == dest for other in self._downloads.live())
+        in_use = self._downloads.live_at(dest, but=download.id) is not None
         if in_use or self._downloads.rivals(download):
             return False
         with contextlib.suppress(FileNotFoundError):

@@ -20,9 +20,9 @@ def objection_to_retry(download: Download, downloads: Downloads) -> str | None:
         return f"download {download.id} is complete already: {download.dest_path}"
     if download.status is DownloadStatus.DOWNLOADING:
         return f"download {download.id} is running already"
-    for other in downloads.live():
-        if other.id != download.id and other.dest_path == download.dest_path:
-            return f"download {other.id} is writing the same file; cancel that one first"
+    other = downloads.live_at(download.dest_path, but=download.id)
+    if other is not None:
+        return f"download {other.id} is writing the same file; cancel that one first"
     return None
 
 

@@ -11,15 +11,14 @@ from typing import Any
 from jack.errors import StorageError
 from jack.model import LIVE, Download, DownloadStatus, Release, Validator, WaitReason
 from jack.store.models import DownloadRow, name_value
-from jack.store.rows import DownloadRows, Sql
+from jack.store.queue import DownloadQueue
+from jack.store.rows import Sql
 
 S = DownloadStatus
-_LIVE = [status.value for status in LIVE]
-_IS_LIVE = f"status IN ({', '.join('?' * len(_LIVE))})"
 _NO_ID_IS_AS_HIGH = 2**63 - 1
 
 
-class Downloads(DownloadRows):
+class Downloads(DownloadQueue):
     """Repository of downloads. Methods that change a row return whether it was in a state to
     change.
 
@@ -34,17 +33,6 @@ class Downloads(DownloadRows):
     def all(self) -> list[Download]:
         """Newest change first; ties by id."""
         return self._list("1 ORDER BY updated_at DESC, id DESC")
-
-    def live(self) -> list[Download]:
-        """Everything that still owns its destination, oldest first."""
-        return self._list(f"{_IS_LIVE} ORDER BY id", *_LIVE)
-
-    def with_status(self, status: DownloadStatus) -> list[Download]:
-        return self._list("status = ? ORDER BY id", status.value)
-
-    def stubs_left_behind(self) -> list[Download]:
-        """Rows that are settled but whose stub was still there when last looked at."""
-        return self._list(f"stub_present AND NOT {_IS_LIVE} ORDER BY id", *_LIVE)
 
     def latest_for_stub(self, name: str, peer_id: str, item_id: str) -> Download | None:
         """The newest row a stub of that file name and content ever got."""
@@ -69,9 +57,6 @@ class Downloads(DownloadRows):
         ended = (S.FAILED.value, S.CANCELLED.value)
         return self._list(where, name_value(download.dest_path), download.id, *ended)
 
-    def blocked_by(self, download_id: int) -> list[Download]:
-        return self._list(f"blocked_by = ? AND {_IS_LIVE} ORDER BY id", download_id, *_LIVE)
-
     # -- the life of a row -----------------------------------------------------------------------
 
     def create(
@@ -89,7 +74,7 @@ class Downloads(DownloadRows):
         info_hash: str | None = None,
     ) -> Download:
         """A new row, `queued`, or `waiting` behind `blocked_by`. Raises StorageError when the
-        destination already has an owner (the unique index is the last guard behind the claims).
+        destination already has an owner (a unique index).
         """
         now = self._clock.now()
         with self._database.transaction():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jack.errors import StorageError
@@ -96,10 +96,11 @@ class Volumes:
             found = {name for name in os.listdir(folder) if name.endswith(PART_SUFFIX)}
         except OSError:
             return []
-        if found:
-            rows = self._downloads.live() + self._downloads.with_status(DownloadStatus.FAILED)
-            found -= {row.part_path.name for row in rows if row.dest_path.parent == folder}
-        return sorted(printable(name) for name in found)
+        return sorted(
+            printable(name)
+            for name in found
+            if not self._downloads.may_go_on_at(folder / name.removesuffix(PART_SUFFIX))
+        )
 
     def _remembered(self, folder: Path) -> Identity | None:
         text = self._facts.get(_name(folder))
@@ -116,12 +117,17 @@ class Volumes:
 
     def _misses_everything(self, folder: Path) -> bool:
         """Whether files should be there and none is. One of them is proof enough."""
-        expected = [row for row in self._unfinished() if row.dest_path.parent == folder]
-        return bool(expected) and not any(map(_has_left_something, expected))
+        expected = False
+        for row in self._unfinished():
+            if row.dest_path.parent == folder:
+                if _has_left_something(row):
+                    return False
+                expected = True
+        return expected
 
-    def _unfinished(self) -> list[Download]:
-        live = [row for row in self._downloads.live() if row.downloaded_bytes]
-        return live + self._downloads.with_status(DownloadStatus.COMPLETED)
+    def _unfinished(self) -> Iterator[Download]:
+        yield from (row for row in self._downloads.live() if row.downloaded_bytes)
+        yield from self._downloads.with_status(DownloadStatus.COMPLETED)
 
 
 def _has_left_something(row: Download) -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from jack.config.model import ServerConfig, ServerType
 from jack.config.secret import Secret
-from jack.downloads.claims import Claims
-from jack.model import DownloadStatus, Stub, WaitReason
+from jack.errors import StorageError
+from jack.model import DownloadStatus, WaitReason
 from tests.downloads.world import World, held
 from tests.support.fake_arr import FakeArr
 from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
@@ -28,31 +27,20 @@ def server(name: str, arr: FakeArr) -> ServerConfig:
     return ServerConfig(name, ServerType(arr.kind), arr.url, Secret(arr.api_key))
 
 
-# -- claims ----------------------------------------------------------------------------------------
-
-KEY = ("a.torrent", Stub("15ee3276", ITEM))
+# -- who owns a file -------------------------------------------------------------------------------
 
 
-def test_line_6_a_destination_has_one_owner_until_that_one_settles() -> None:
-    claims, dest = Claims(), Path("/c/film.mkv")
-    assert claims.claim_destination(dest, 1) == 1
-    assert claims.claim_destination(dest, 2) == 1
-    assert (claims.owner(dest), len(claims)) == (1, 1)
-    claims.release(dest, KEY, 2)
-    assert claims.owner(dest) == 1, "nobody gives back what another one owns"
-    claims.release(dest, KEY, 1)
-    assert claims.claim_destination(dest, 2) == 2
-
-
-def test_line_6_a_stub_is_owned_by_name_and_content_until_its_row_settles() -> None:
-    claims = Claims()
-    claims.claim_stub(KEY, 1)
-    assert claims.holds_stub(KEY)
-    assert not claims.holds_stub(("a.torrent", Stub("15ee3276", "another item")))
-    claims.release(Path("/x"), KEY, 2)
-    assert claims.holds_stub(KEY)
-    claims.release(Path("/x"), KEY, 1)
-    assert not claims.holds_stub(KEY)
+def test_line_6_a_destination_has_one_owner_until_that_one_settles(running: World) -> None:
+    peer, downloads = running.friend(), running.downloads
+    first = running.row_of(peer, 1, filename="film.mkv")
+    running.row_of(peer, 2, filename="film.mkv", blocked_by=first.id)
+    assert downloads.owner(first.dest_path) == first.id
+    with pytest.raises(StorageError):
+        running.row_of(peer, 3, filename="film.mkv")
+    downloads.fail(first.id, "gone")
+    assert downloads.owner(first.dest_path) is None
+    downloads.unblock(2)
+    assert downloads.owner(first.dest_path) == 2
 
 
 # -- one destination, several stubs ----------------------------------------------------------------

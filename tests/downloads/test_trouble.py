@@ -139,7 +139,7 @@ def test_a_database_that_refuses_one_statement_only_delays(
     assert stepped.side._friends.gate.closed_seconds(connector_id(peer.url)) == 0
 
 
-@pytest.mark.parametrize("method", ["blocked_by", "import_postponed"])
+@pytest.mark.parametrize("method", ["followers", "import_postponed"])
 def test_a_database_that_refuses_after_the_file_is_complete_only_delays_the_rest(
     stepped: World, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:

@@ -69,7 +69,7 @@ def test_line_9_a_wait_survives_a_restart_and_ends_on_time(stepped: World) -> No
     stepped.start()
     row = stepped.row()
     assert (row.status, row.next_attempt_at, row.attempts) == (S.WAITING, due, 1)
-    on_agenda(stepped, ("row", 1))
+    on_agenda(stepped, ("rows", 0))
     stepped.advance(2999)
     assert len(peer.requests) == before
     stepped.advance(1)
@@ -100,7 +100,7 @@ def test_line_9_a_clock_that_was_years_ahead_does_not_make_a_row_wait_for_years(
     ahead = stepped.now() + timedelta(days=4000)
     stepped.downloads.wait(row.id, WaitReason.RETRY, "broke", ahead, 1)
     stepped.start()
-    on_agenda(stepped, ("row", 1))
+    on_agenda(stepped, ("rows", 0))
     stepped.advance(6 * 3600)
     stepped.until(S.COMPLETED)
 

@@ -125,7 +125,7 @@ def test_a_row_behind_the_owner_of_its_destination_is_allowed_and_goes_on_later(
     behind = make(filename="same.mkv", blocked_by=owner.id)
     assert behind.status is S.WAITING
     assert behind.wait_reason is WaitReason.BLOCKED
-    assert [row.id for row in downloads.blocked_by(owner.id)] == [behind.id]
+    assert [row.id for row in downloads.followers(owner)] == [behind.id]
     downloads.fail(owner.id, "gone")
     assert downloads.unblock(behind.id)
     now = downloads.get(behind.id)
@@ -189,7 +189,7 @@ def test_stubs_left_behind_are_those_of_settled_rows(downloads: Downloads, make:
     downloads.complete(done.id, 1000)
     assert [row.id for row in downloads.stubs_left_behind()] == [done.id]
     downloads.stubs_gone([done.id])
-    assert downloads.stubs_left_behind() == []
+    assert list(downloads.stubs_left_behind()) == []
     assert [row.id for row in downloads.live()] == [live.id]
 
 

@@ -1,0 +1,85 @@
+"""The rows that are to be worked on. The table is the queue: whoever works on it asks for ids and
+for single rows, never for all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from jack.model import LIVE, Download, DownloadStatus, WaitReason
+from jack.store.models import name_value, time_of
+from jack.store.rows import DownloadRows
+
+_LIVE = [status.value for status in LIVE]
+IS_LIVE = f"status IN ({', '.join('?' * len(_LIVE))})"
+_PAGE = 200
+
+
+class DownloadQueue(DownloadRows):
+    """Who owns which file, and what waits for its turn."""
+
+    def owner(self, dest: Path) -> int | None:
+        """The download that writes `dest` or is the next to do so; there is at most one.
+
+        To act on the answer, ask inside the transaction that acts.
+        """
+        where = f"dest_path = ? AND {IS_LIVE} AND blocked_by IS NULL"
+        statement = f"SELECT id FROM downloads WHERE {where}"  # noqa: S608  (our own words)
+        row = self._execute(statement, name_value(dest), *_LIVE).fetchone()
+        return None if row is None else int(row[0])
+
+    def live_at(self, dest: Path, but: int) -> Download | None:
+        """A download that owns `dest` or waits for it, other than `but`."""
+        return self._first(
+            f"dest_path = ? AND id != ? AND {IS_LIVE}", name_value(dest), but, *_LIVE
+        )
+
+    def may_go_on_at(self, dest: Path) -> bool:
+        """Whether a download could go on with the `.part` of `dest`."""
+        where = f"dest_path = ? AND ({IS_LIVE} OR status = ?)"
+        failed = DownloadStatus.FAILED.value
+        return self._first(where, name_value(dest), *_LIVE, failed) is not None
+
+    def live(self) -> Iterator[Download]:
+        """Everything that still owns its destination or waits for it, oldest first."""
+        return self._pages(IS_LIVE, *_LIVE)
+
+    def behind(self) -> list[Download]:
+        """What waits for another one's file, those behind the oldest first."""
+        return self._list(f"blocked_by IS NOT NULL AND {IS_LIVE} ORDER BY blocked_by, id", *_LIVE)
+
+    def with_status(self, status: DownloadStatus) -> Iterator[Download]:
+        return self._pages("status = ?", status.value)
+
+    def stubs_left_behind(self) -> Iterator[Download]:
+        """Rows that are settled but whose stub was still there when last looked at."""
+        return self._pages(f"stub_present AND NOT {IS_LIVE}", *_LIVE)
+
+    def followers(self, of: Download) -> list[Download]:
+        """What waits for that one's file."""
+        where = f"dest_path = ? AND blocked_by = ? AND {IS_LIVE} ORDER BY id"
+        return self._list(where, name_value(of.dest_path), of.id, *_LIVE)
+
+    def due(self) -> list[tuple[int, datetime | None]]:
+        """The ids of all live rows, oldest first, each with when it may go on; None is now.
+
+        A wait for space ends by a look at the disk, not by the clock.
+        """
+        statement = (
+            "SELECT id, CASE WHEN wait_reason = ? THEN NULL ELSE next_attempt_at END"  # noqa: S608
+            f" FROM downloads WHERE {IS_LIVE} ORDER BY id"
+        )
+        rows = self._execute(statement, WaitReason.SPACE.value, *_LIVE)
+        return [(row[0], time_of(row[1])) for row in rows]
+
+    def _pages(self, where: str, *values: object) -> Iterator[Download]:
+        """Rows by id, some at a time: what is done to one must not depend on all being in memory.
+        A row that comes to fit later is met as well, unless it has a lower id.
+        """
+        last, page = 0, list[Download]()
+        while last == 0 or len(page) == _PAGE:
+            page = self._list(f"({where}) AND id > ? ORDER BY id LIMIT {_PAGE}", *values, last)
+            yield from page
+            last = page[-1].id if page else -1
