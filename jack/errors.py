@@ -78,7 +78,14 @@ class NoSpace(StorageError):
 
 
 class PermanentError(JackError):
-    """Trying again cannot help."""
+    """Trying again cannot help.
+
+    `may_be_early`: unless the peer has only just started and does not know its own library yet.
+    """
+
+    def __init__(self, message: str, *, may_be_early: bool = False) -> None:
+        super().__init__(message)
+        self.may_be_early = may_be_early
 
 
 class Interrupted(JackError):

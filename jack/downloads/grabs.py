@@ -12,7 +12,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,8 @@ from jack.support.http import Wire
 
 log = logging.getLogger(__name__)
 
+LOOKS_FOR_MISSING: Final = 3
+"""More looks for an item that a friend does not know: he may have started a moment ago."""
 MAX_UNRESOLVED: Final = 256
 """Per peer. When half of them have their answer, intake is asked for more."""
 DATABASE_RETRY_SECONDS: Final = 30.0
@@ -62,6 +64,7 @@ class _Trouble:
 
     failures: int = 0
     nonsense: int = 0
+    missing: int = 0
 
 
 class _Pending:
@@ -165,7 +168,8 @@ class Grabs:
             log.error("stub %s: %s; asked again in 30 s", printable(drop.name), error)
             self._again(pending, DATABASE_RETRY_SECONDS)
         except PermanentError as error:
-            self._refuse(pending, error)
+            if not self._may_be_early(pending, error):
+                self._refuse(pending, error)
         except JackError as error:
             self._postpone(pending, error)
         except Exception:
@@ -187,6 +191,17 @@ class Grabs:
             )
         return release
 
+    def _may_be_early(self, pending: _Pending, error: PermanentError) -> bool:
+        """Whether the stub is asked about once more all the same."""
+        missing = pending.trouble.missing + 1
+        if not error.may_be_early or missing > LOOKS_FOR_MISSING:
+            return False
+        pending.trouble = replace(pending.trouble, missing=missing)
+        delay = self._policy.delay_seconds(missing, self._jitter)
+        log.debug("stub %s: %s; asked again in %.0f s", printable(pending.drop.name), error, delay)
+        self._again(pending, delay)
+        return True
+
     def _postpone(self, pending: _Pending, error: JackError) -> None:
         before = pending.trouble
         nonsense = before.nonsense + 1 if isinstance(error, ProtocolError) else 0
@@ -194,11 +209,11 @@ class Grabs:
             self._refuse(pending, error)
             return
         if self._friends.note_error(pending.drop.stub.peer_id, error) is not None:
-            pending.trouble = _Trouble(before.failures, nonsense)
+            pending.trouble = replace(before, nonsense=nonsense)
             pending.wire = Wire()
             self._enqueue(pending)  # the whole lane stands still until the peer may be asked again
             return
-        pending.trouble = _Trouble(before.failures + 1, nonsense)
+        pending.trouble = replace(before, failures=before.failures + 1, nonsense=nonsense)
         delay = self._policy.delay_seconds(pending.trouble.failures, self._jitter)
         log.log(
             logging.WARNING if pending.trouble.failures == 1 else logging.DEBUG,

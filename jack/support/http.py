@@ -12,7 +12,6 @@ import http.client
 import http.cookiejar
 import socket
 import ssl
-import threading
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
@@ -36,6 +35,17 @@ from jack.errors import (
     TransientError,
 )
 from jack.support.heads import BrokenChunks, NotHTTP, StrictResponse, TLSInstead
+from jack.support.wire import Wire
+
+__all__ = [
+    "Wire",
+    "new_session",
+    "pieces_capped",
+    "raw_pieces",
+    "read_capped",
+    "send",
+    "translated",
+]
 
 _URLLIB3_VERSION = str(getattr(urllib3, "__version__", "0."))
 if _URLLIB3_VERSION.startswith(("0.", "1.")):
@@ -46,67 +56,6 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 _PIECE_BYTES = 65536
 HEADER_DEADLINE_SECONDS = 30.0
 """For the whole header block, so that a peer sending one byte at a time is let go as well."""
-
-
-class Wire:
-    """One exchange's handle on its socket: any thread may abort it, which frees a blocked read at
-    once.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._reason: JackError | None = None
-        self.fresh = True
-        """False when the exchange went over a kept-alive connection."""
-
-    def bind(self, sock: socket.socket | None) -> None:
-        """Called by the connection that carries the exchange; an aborted wire closes it right
-        away.
-        """
-        with self._lock:
-            self._socket = sock
-            if self._reason is not None:
-                self._shut()
-
-    @property
-    def socket(self) -> socket.socket | None:
-        """The socket in use; None before the connection stands."""
-        return self._socket
-
-    def abort(self, reason: JackError) -> None:
-        """End the exchange; whoever reads gets `reason` raised by `check`. The first reason
-        stays.
-        """
-        with self._lock:
-            self._reason = self._reason or reason
-            self._shut()
-
-    def check(self) -> None:
-        """Raise what `abort` was told, if it was."""
-        if self._reason is not None:
-            raise self._reason
-
-    def _shut(self) -> None:
-        if self._socket is None:
-            return
-        with contextlib.suppress(OSError, ValueError):
-            # Not SSLSocket.shutdown: that one drops the TLS object under the reading thread.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
-    @contextlib.contextmanager
-    def deadline(self, seconds: float, what: str) -> Iterator[None]:
-        """Abort the exchange when the block has not ended in time; `what` names the peer and the
-        wait.
-        """
-        error = TransientError(f"{what} took longer than {seconds:g} s")
-        timer = threading.Timer(seconds, self.abort, (error,))
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
 
 
 _current_wire: contextvars.ContextVar[Wire | None] = contextvars.ContextVar("wire", default=None)

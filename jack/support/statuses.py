@@ -34,7 +34,9 @@ def error_for_status(
         wait = parse_retry_after([value] if value is not None else [], now)
         return TransientError(f"{who} answered HTTP {status} for {what}", wait)
     if 400 <= status < 500:
-        return PermanentError(f"{who} does not have {what} (HTTP {status})")
+        return PermanentError(
+            f"{who} does not have {what} (HTTP {status})", may_be_early=status == 404
+        )
     if 300 <= status < 400 and status != 304:
         target = _origin(headers.get("Location", ""))
         return ProtocolError(

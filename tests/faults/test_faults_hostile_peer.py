@@ -22,6 +22,7 @@ from jack.support.http import Wire
 from tests.downloads.world import World, world
 from tests.support.random_json import GOOD
 from tests.support.scripted_peer import Answer, ScriptedPeer, file_path, item_path
+from tests.support.waiting import eventually
 from tests.transfer.rig import FILE, ITEM, Rig, film
 
 SEARCH = "/peer/search"
@@ -208,3 +209,37 @@ def test_an_answer_that_stops_in_the_middle_is_none(
         client.search(Question(), Wire())
     found: list[Release] = client.search(Question(), Wire())
     assert found == []
+
+
+@pytest.mark.fault("H24")
+@pytest.mark.parametrize(("misses", "asked"), [(1, 2), (2, 3), (3, 4)])
+def test_a_friend_who_does_not_know_his_library_yet_is_asked_again(
+    running: World, misses: int, asked: int
+) -> None:
+    peer = running.friend()
+    peer.offer("c:movie:1", film(1000))
+    peer.script(item_path("c:movie:1"), *[Answer(404)] * misses)
+    running.start()
+    running.drop(peer)
+    running.until(S.COMPLETED)
+    assert len(peer.requests_to(item_path("c:movie:1"))) == asked
+
+
+@pytest.mark.fault("H24")
+@pytest.mark.parametrize(("status", "asked"), [(404, 4), (410, 1), (400, 1)])
+def test_what_he_still_does_not_know_is_refused_and_said_once(
+    running: World, caplog: pytest.LogCaptureFixture, status: int, asked: int
+) -> None:
+    peer = running.friend()
+    peer.always(item_path("c:movie:1"), Answer(status))
+    running.start()
+    running.drop(peer)
+
+    def said() -> list[str]:
+        lines = (record for record in caplog.records if record.levelname in ("WARNING", "ERROR"))
+        return [line.getMessage() for line in lines if "a.torrent" in line.getMessage()]
+
+    (line,) = eventually(said)
+    assert f"does not have item 'c:movie:1' (HTTP {status})" in line
+    assert running.parked == ["a.torrent"]
+    assert len(peer.requests_to(item_path("c:movie:1"))) == asked

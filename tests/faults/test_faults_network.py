@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -245,6 +246,40 @@ def _certificate(folder: Path, name: str, host: str, days: tuple[str, str] | Non
         run("ca", "-batch", "-selfsign", "-notext", *dates, *config)
     made.write_bytes(made.read_bytes() + key.read_bytes())
     return made
+
+
+@pytest.mark.fault("N7", "N14")
+@pytest.mark.parametrize("told", [b"", b"\x16\x03\x03\x3f\xff\x02"], ids=["silent", "byte by byte"])
+def test_a_tls_handshake_that_never_ends_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, told: bytes
+) -> None:
+    """The time to connect is for the whole of it, not for each byte."""
+    monkeypatch.setattr(http, "CONNECT_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("jack.peers.client.PROBE_SECONDS", 0.3)
+    done = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(told)
+            while told and not done.wait(0.05):
+                connection.sendall(b"\x00")
+            done.wait(20)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        client = PeerClient(Peer("0", "ann", url, "key"), connections=1)
+        begun = time.monotonic()
+        try:
+            with pytest.raises(TransientError):
+                client.probe(Wire())
+            assert time.monotonic() - begun < 5
+        finally:
+            done.set()
+            thread.join(20)
+            client.close()
 
 
 CERTIFICATES = {
