@@ -109,6 +109,7 @@ class _HeadLines:
         self._reader = reader
         self._count = 0
         self._at_start = True
+        self._can_fold = False
 
     def readline(self, limit: int) -> bytes:
         line: bytes = self._reader.readline(limit)
@@ -118,9 +119,12 @@ class _HeadLines:
         if len(line) >= limit:
             return line  # refused by http.client
         self._check(line)
+        self._can_fold = not self._at_start
         self._at_start, is_status = line in _END, self._at_start  # the end may be an interim one's
+        if is_status or self._at_start or _FOLDED_LINE.fullmatch(line):
+            return line
         # http.client would not know "chunked " with the space that it may have.
-        return line if is_status or self._at_start else line.rstrip(b" \t\r\n") + b"\r\n"
+        return line.rstrip(b" \t\r\n") + b"\r\n"
 
     def _check(self, line: bytes) -> None:
         if line.startswith(_TLS_ALERT) and self._at_start:
@@ -128,7 +132,8 @@ class _HeadLines:
         begun = b"HTTP/".startswith(line[:5]) or not self._at_start
         if begun and not line.endswith(b"\n"):
             raise http.client.RemoteDisconnected("the connection ended within the head")
-        forms = (_STATUS_LINE,) if self._at_start else (_HEADER_LINE, _FOLDED_LINE)
+        forms = [_STATUS_LINE] if self._at_start else [_HEADER_LINE]
+        forms += [_FOLDED_LINE] if self._can_fold else []
         foreign = self._at_start and not line.startswith(b"HTTP/")  # http.client says so
         if line not in _END and not foreign and not any(form.fullmatch(line) for form in forms):
             raise NotHTTP("a line of the head that makes no sense")
