@@ -73,7 +73,7 @@ class RandomAnswers:
         ]
         if pick.random() < 0.05:
             lines.insert(
-                pick.randrange(len(lines) + 1), pick.choice(["junk", " fold", ": x", "é: x"])
+                pick.randrange(len(lines) + 1), pick.choice(["junk", " fold", " ", ": x", "é: x"])
             )
         return "".join(line + end for line in [*lines, ""]).encode("latin-1")
 
