@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import stat
@@ -111,6 +112,7 @@ class Part:
             if not stat.S_ISREG(status.st_mode):
                 raise self._not_ours()
             os.set_blocking(descriptor, True)
+            self._hold(descriptor)
         return status.st_size
 
     def cut(self, offset: int) -> None:
@@ -134,7 +136,20 @@ class Part:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with disk_errors(f"write {self.path}"):
                 self._descriptor = os.open(self.path, flags, self._file_mode)
+                self._hold(self._descriptor)
             self._name_is_safe = False
+
+    def _hold(self, descriptor: int) -> None:
+        """Claims keep two downloads of one name apart; this keeps those apart whose names only the
+        disk takes for one (letter case, forms of an accent), and two jacks that share a folder."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(
+                f"{self.path} is being written by another download, or by another jack"
+            ) from error
+        except OSError as error:
+            log.debug("%s cannot be locked (%s); going on", self.path, error.strerror)
 
     def append(self, data: memoryview) -> None:
         """Write all of `data` at `end`. What was written before an error counts."""

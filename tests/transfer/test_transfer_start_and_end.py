@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,8 @@ from jack.model import Validator
 from jack.support import files
 from jack.transfer import part as part_module
 from tests.support.scripted_peer import ScriptedPeer
-from tests.transfer.rig import ETAG, ITEM, Rig, film
+from tests.support.waiting import eventually
+from tests.transfer.rig import ETAG, FILE, ITEM, Rig, Running, film
 
 BODY = film(300_000)
 
@@ -259,3 +263,30 @@ def test_a_cancel_before_the_rename_keeps_the_final_name_free(rig: Rig) -> None:
 def test_a_part_that_is_not_open_has_no_descriptor(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not open"):
         _ = part_module.Part(tmp_path / "a", tmp_path / "b", 0o644).descriptor
+
+
+@pytest.mark.fault("P6")
+def test_a_part_that_somebody_is_writing_is_not_touched(rig: Rig, peer: ScriptedPeer) -> None:
+    """On a disk that takes FILM.mkv and film.mkv for one name, or under two jacks."""
+    gate = threading.Event()
+    peer.script(FILE, lambda r: replace(peer.honest(r), pause_at=len(BODY) // 2, gate=gate))
+    running = Running(rig)
+    eventually(lambda: rig.part.exists() and rig.part.stat().st_size == len(BODY) // 2)
+    second = Rig(rig.folder, peer)
+    with pytest.raises(StorageError, match="being written by another"):
+        second.attempt()
+    second.close()
+    gate.set()
+    running.join(20)
+    assert rig.dest.read_bytes() == BODY
+
+
+def test_a_file_system_without_locks_still_gets_the_file(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    rig.attempt()
+    assert rig.dest.read_bytes() == BODY
