@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -189,7 +190,11 @@ def _doctor(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     with Database.existing(_config(options).jack.state_path) as database:
         clock = SystemClock()
-        rows = Downloads(database, clock).all if database else list
+        rows: Callable[[], Sequence[Download]] = list
+        if database is not None:
+            downloads = Downloads(database, clock)
+            some = partial(downloads.overview, screen.RECENT)
+            rows = downloads.all if options.all or options.json else some
         if options.json:
             now = clock.now()
             print(json.dumps({"downloads": [record(row, now) for row in rows()]}, indent=2))

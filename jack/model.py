@@ -137,3 +137,9 @@ class Download:
     @property
     def stub(self) -> Stub:
         return Stub(self.peer_id, self.item_id)
+
+
+class Overview(list[Download]):
+    """The downloads worth a look; `more` have ended and are left out."""
+
+    more: int = 0

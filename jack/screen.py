@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jack.downloads.explain import size_text, why
-from jack.model import Download, DownloadStatus
+from jack.model import Download, DownloadStatus, Overview
 from jack.support.clock import Clock
 
 RECENT = 20
@@ -99,6 +99,8 @@ def table(downloads: Sequence[Download], now: datetime, everything: bool) -> Tab
     for download in shown:
         result.add_row(*_cells(download, now))
     hidden = len(downloads) - len(shown)
+    if isinstance(downloads, Overview):
+        hidden += downloads.more
     if not downloads:
         result.caption = "No downloads yet."
     elif hidden:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,7 +72,7 @@ def library_findings(folder: Path) -> Iterator[Finding]:
         with os.scandir(folder) as entries:
             is_empty = next(entries, None) is None
     except OSError as error:
-        yield fail(f"{where} cannot be read: {error.strerror}", _rights(error, "read"))
+        yield fail(f"{where} cannot be read: {error.strerror}", _rights(folder, error, "read"))
         return
     if is_empty:
         yield warn(f"{where} is empty", "is the disk mounted?")
@@ -84,15 +86,28 @@ def _writable(name: str, folder: Path) -> Iterator[Finding]:
         with probe_file(folder):
             pass
     except OSError as error:
-        yield fail(f"{where} cannot be written to: {error.strerror}", _rights(error, "write to"))
+        yield fail(
+            f"{where} cannot be written to: {error.strerror}", _rights(folder, error, "write to")
+        )
     else:
         yield ok(f"{where} exists and can be written to")
 
 
-def _rights(error: OSError, verb: str) -> str:
+def _rights(folder: Path, error: OSError, verb: str) -> str:
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return "create the folder, or correct the path in the config; is the disk mounted?"
-    return f"give uid {os.getuid()}, which runs this, the right to {verb} it"
+    if error.errno == errno.EROFS:
+        return "mount its disk writable; a disk with errors is mounted read-only by the system"
+    return f"give uid {os.getuid()}, which runs this, the right to {verb} it{_owner(folder)}"
+
+
+def _owner(folder: Path) -> str:
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return ""
+    mode = stat.S_IMODE(status.st_mode)
+    return f" (it belongs to uid {status.st_uid}, gid {status.st_gid}, mode {mode:04o})"
 
 
 def _same_file_system(watch: Path, completed: Path) -> Finding:

@@ -17,6 +17,8 @@ import peewee
 from jack.errors import StateError, StorageError
 from jack.store import models
 from jack.store.migrations import check_version, migrate
+from jack.store.private import open_private, whose
+from jack.store.upgrade import keep_a_copy
 
 FILE_NAME = "jack.db"
 BUSY_TIMEOUT_SECONDS = 20.0
@@ -53,17 +55,18 @@ class Database:
         try:
             self._create_private()
             self.raw.connect(reuse_if_open=True)
-            migrate(self.raw) if may_migrate else check_version(self.raw)
+            if may_migrate:
+                keep_a_copy(self.raw, self.path)
+                migrate(self.raw)
+            else:
+                check_version(self.raw)
         except StateError:
             self.raw.close()
             raise
         except (peewee.PeeweeException, sqlite3.Error, OSError) as error:
             with contextlib.suppress(peewee.PeeweeException, sqlite3.Error):
                 self.raw.close()
-            raise StateError(
-                f"cannot use {self.path}: {error}; jack runs as uid {os.getuid()}"
-                " and needs to write that file and its folder"
-            ) from error
+            raise StateError(f"cannot use {self.path}: {self._explained(error)}") from error
 
     @classmethod
     @contextlib.contextmanager
@@ -84,8 +87,22 @@ class Database:
 
     def _create_private(self) -> None:
         """Titles and peers are nobody else's business: the file is 0600 from its first byte on."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.close(descriptor)
+        os.close(open_private(self.path))
+        for log in self._logs:
+            if log.exists():
+                os.close(open_private(log))
+
+    @property
+    def _logs(self) -> list[Path]:
+        return [self.path.with_name(f"{FILE_NAME}-{suffix}") for suffix in ("wal", "shm")]
+
+    def _explained(self, error: Exception) -> str:
+        """Root's leftovers of one `sudo` run look like a broken disk otherwise."""
+        uid = os.getuid()
+        others = whose([self.path.parent, self.path, *self._logs])
+        if others:
+            return f"{error}; jack runs as uid {uid}, but {others}: change the owner to uid {uid}"
+        return f"{error}; jack runs as uid {uid} and needs to write that file and its folder"
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[None]:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from jack.errors import StorageError
-from jack.model import LIVE, Download, DownloadStatus, Release, Validator, WaitReason
+from jack.model import LIVE, Download, DownloadStatus, Overview, Release, Validator, WaitReason
 from jack.store.models import DownloadRow, name_value
-from jack.store.queue import DownloadQueue
+from jack.store.queue import IS_LIVE, DownloadQueue
 from jack.store.rows import Sql
 
 S = DownloadStatus
+_LIVE = [status.value for status in LIVE]
 _NO_ID_IS_AS_HIGH = 2**63 - 1
 
 
@@ -33,6 +34,18 @@ class Downloads(DownloadQueue):
     def all(self) -> list[Download]:
         """Newest change first; ties by id."""
         return self._list("1 ORDER BY updated_at DESC, id DESC")
+
+    def overview(self, ended: int) -> Overview:
+        """What is live and the last `ended` that have ended, each newest change first. A history
+        of years costs no more than a short one.
+        """
+        newest = "ORDER BY updated_at DESC, id DESC"
+        live = self._list(f"{IS_LIVE} {newest}", *_LIVE)
+        over = self._list(f"NOT {IS_LIVE} {newest} LIMIT ?", *_LIVE, ended)
+        (count,) = self._execute("SELECT COUNT(*) FROM downloads").fetchone()
+        found = Overview(live + over)
+        found.more = max(0, count - len(found))
+        return found
 
     def latest_for_stub(self, name: str, peer_id: str, item_id: str) -> Download | None:
         """The newest row a stub of that file name and content ever got."""

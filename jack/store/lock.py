@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from jack.errors import AlreadyRunning, StateError
+from jack.store.private import PRIVATE_FOLDER, open_private, whose
 
 FILE_NAME = "jack.lock"
 
@@ -26,13 +27,13 @@ class StateLock:
         lock.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(self.path, flags, 0o600)
+            self.path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+            descriptor = open_private(self.path, os.O_NOFOLLOW)
         except OSError as error:
+            others = whose([self.path.parent, self.path])
             raise StateError(
                 f"cannot create {self.path}: {error.strerror}; jack runs as uid {os.getuid()},"
-                " give it a statePath it can write to"
+                f" give it a statePath it can write to{f' ({others})' if others else ''}"
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

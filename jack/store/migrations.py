@@ -181,7 +181,8 @@ def migrate(database: SqliteDatabase, migrations: Sequence[Sequence[str]] = MIGR
             raise StateError(
                 f"{database.database} was written by a newer jack (schema {current}, this one"
                 f" knows {newest});"
-                " install that version again, or move the file away to start afresh"
+                " install that version again, put back the copy that its first start has kept"
+                f" beside it (.schema-{newest}), or move the file away to start afresh"
             )
         for statements in migrations[current:]:
             for statement in statements:
