@@ -35,7 +35,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             if outcome == "passed" and report.when != "call":
                 continue
             for id_ in getattr(report, "faults", ()):
-                test = report.nodeid.rpartition("/")[2].partition("[")[0]
+                path, _, name = report.nodeid.partition("[")[0].partition("::")
+                test = f"{path.rpartition('/')[2]}::{name}"
                 outcomes.setdefault(id_, {}).setdefault(outcome, set()).add(test)
     if outcomes:
         terminalreporter.section("faults")

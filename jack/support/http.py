@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import http.client
-import http.cookiejar
 import socket
 import ssl
 from collections.abc import Generator, Iterator, Mapping
@@ -34,6 +33,7 @@ from jack.errors import (
     ProtocolError,
     TransientError,
 )
+from jack.support.deadlines import Deadlines
 from jack.support.heads import BrokenChunks, NotHTTP, StrictResponse, TLSInstead
 from jack.support.wire import Wire
 
@@ -119,26 +119,25 @@ class _Adapter(HTTPAdapter):
 
 
 class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """None whatever it says: requests prepares a redirect even when it is not to be followed,
-        and fetches and unpacks the whole body for that.
-        """
+    def __init__(self) -> None:
+        super().__init__()
+        self.deadlines = Deadlines()
+
+    def close(self) -> None:
+        self.deadlines.close()
+        super().close()
 
 
-def new_session(
-    headers: Mapping[str, str], ca_file: str | None, pool_size: int
-) -> requests.Session:
+def new_session(headers: Mapping[str, str], ca_file: str | None, pool_size: int) -> _Session:
     """A session that keeps connections alive and nothing else.
 
-    The environment is not trusted: a proxy variable or a .netrc would send the key elsewhere.
-    Cookies are refused, which also makes the session safe to share between threads.
+    Requests go past what requests.Session does with the environment, cookies and redirects (see
+    `_exchange`): a proxy variable, a .netrc or another host would get to see the key.
     """
     session = _Session()
-    session.trust_env = False
     session.verify = ca_file or True
     session.headers.clear()
     session.headers.update({"User-Agent": "jack", "Accept-Encoding": "identity", **headers})
-    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     adapter = _Adapter(pool_connections=2, pool_maxsize=pool_size, max_retries=0)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
@@ -146,7 +145,7 @@ def new_session(
 
 
 def send(
-    session: requests.Session,
+    session: _Session,
     method: str,
     url: str,
     *,
@@ -158,7 +157,7 @@ def send(
 ) -> requests.Response:
     """Send one request and return once the headers are in; the body is left on the wire.
 
-    Redirects are never followed: requests would carry X-Api-Key to the other host. A kept-alive
+    Redirects are never followed: X-Api-Key is for this host only. A kept-alive
     connection that the other side had already closed is tried once more on a fresh one. Raises
     PeerUnreachable, PeerRefused, TransientError, or what the wire was aborted with.
     """
@@ -173,7 +172,7 @@ class _StaleConnection(TransientError):
 
 
 def _send_once(
-    session: requests.Session,
+    session: _Session,
     method: str,
     url: str,
     who: str,
@@ -183,6 +182,7 @@ def _send_once(
     header_seconds: float,
 ) -> requests.Response:
     wire.check()
+    wire.watched_by(session.deadlines)
     token = _current_wire.set(wire)
     wire.bind(None)
     wire.fresh = False
@@ -191,15 +191,7 @@ def _send_once(
             translated(who, wire),
             wire.deadline(CONNECT_TIMEOUT_SECONDS + header_seconds, f"{who}: an answer"),
         ):
-            response = session.request(
-                method,
-                url,
-                headers=dict(headers or {}),
-                json=json,
-                stream=True,
-                allow_redirects=False,
-                timeout=(CONNECT_TIMEOUT_SECONDS, header_seconds),
-            )
+            response = _exchange(session, method, url, headers or {}, json, header_seconds)
     finally:
         _current_wire.reset(token)
     try:
@@ -208,6 +200,30 @@ def _send_once(
         response.close()  # nobody else will
         raise
     return response
+
+
+def _exchange(
+    session: _Session,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    json: object,
+    header_seconds: float,
+) -> requests.Response:
+    """The request as requests' adapter takes it. Session.request would look for proxies, cookies
+    and credentials to add, prepare to follow a redirect and unpack the body for that; none of this
+    is wanted, and it takes longer than all the rest."""
+    request = requests.PreparedRequest()
+    request.prepare_method(method)
+    request.url = url
+    request.prepare_headers({**session.headers, **headers})
+    request.prepare_body(None, None, json)
+    return session.get_adapter(url).send(
+        request,
+        stream=True,
+        timeout=(CONNECT_TIMEOUT_SECONDS, header_seconds),
+        verify=session.verify or True,
+    )
 
 
 @contextlib.contextmanager

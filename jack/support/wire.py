@@ -19,6 +19,7 @@ class Wire:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._reason: JackError | None = None
+        self._deadlines: Deadlines | None = None
         self.fresh = True
         """False when the exchange went over a kept-alive connection."""
 

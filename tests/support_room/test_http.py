@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 from jack.errors import (
     Interrupted,
@@ -207,15 +208,15 @@ def test_a_wire_aborted_just_as_the_answer_comes_leaves_no_open_connection(
     peer: ScriptedPeer, session: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wire, closed = Wire(), []
-    real = requests.Session.request
+    real = HTTPAdapter.send
     close = requests.Response.close
 
-    def request(self: requests.Session, *args: Any, **options: Any) -> requests.Response:
+    def send(self: HTTPAdapter, *args: Any, **options: Any) -> requests.Response:
         response = real(self, *args, **options)
         wire.abort(Interrupted("stop"))
         return response
 
-    monkeypatch.setattr(requests.Session, "request", request)
+    monkeypatch.setattr(HTTPAdapter, "send", send)
     monkeypatch.setattr(requests.Response, "close", lambda self: (closed.append(1), close(self))[1])
     with pytest.raises(Interrupted):
         get(session, peer.url + "/handshake", wire)
