@@ -30,13 +30,13 @@ class Deadlines:
         due = time.monotonic() + seconds
         with self._changed:
             ticket = next(self._tickets)
-            self._open[ticket] = (due, action)
             self._closing = False
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
                 thread.start()
                 self._thread = thread
-            elif due < self._wakes_at:
+            self._open[ticket] = (due, action)
+            if due < self._wakes_at:
                 self._changed.notify()
         return ticket
 

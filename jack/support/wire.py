@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 from jack.errors import JackError, StorageError, TransientError
+from jack.support.deadlines import Deadlines
 
 
 class Wire:
@@ -62,11 +63,13 @@ class Wire:
         """Abort the exchange when the block has not ended in time; `what` names the peer and the
         wait.
         """
-        error = TransientError(f"{what} took longer than {seconds:g} s")
-        timer = threading.Timer(seconds, self.abort, (error,))
-        timer.daemon = True
+
+        def late() -> None:
+            self.abort(TransientError(f"{what} took longer than {seconds:g} s"))
+
+        deadlines = self._deadlines = self._deadlines or Deadlines()
         try:
-            timer.start()
+            ticket = deadlines.add(seconds, late)
         except RuntimeError as problem:
             raise StorageError(
                 f"no thread left to watch a connection with ({problem})"
@@ -74,4 +77,8 @@ class Wire:
         try:
             yield
         finally:
-            timer.cancel()
+            deadlines.remove(ticket)
+
+    def watched_by(self, deadlines: Deadlines) -> None:
+        """Share a thread with other exchanges."""
+        self._deadlines = deadlines
