@@ -13,6 +13,7 @@ from typing import Any
 
 MAX_HEAD_LINES = 500
 """Of the answer and of interim ones before it; http.client takes 100 of a single head."""
+MAX_HEAD_BYTES = 512 * 1024
 MAX_TRAILER_LINES = 100
 _MAX_LINE_BYTES = 65536
 
@@ -20,6 +21,7 @@ _STATUS_LINE = re.compile(rb"HTTP/[0-9]\.[0-9] [1-9][0-9]{2}(?: [^\r\n]*)?\r?\n"
 _HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n]*\r?\n")
 _FOLDED_LINE = re.compile(rb"[ \t][^\r\n]*\r?\n")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_COOKIES = ("Set-Cookie", "Set-Cookie2")
 _TLS_ALERT = b"\x15\x03"
 _END = (b"\r\n", b"\n")
 
@@ -52,6 +54,8 @@ class StrictResponse(http.client.HTTPResponse):
         finally:
             if self.fp is lines:
                 self.fp = reader
+        for name in _COOKIES:  # refused anyway, and http.cookiejar takes seconds for hostile ones
+            del self.headers[name]
         codings = self.headers.get_all("Transfer-Encoding") or []
         if not self.chunked and any("chunked" in coding.lower() for coding in codings):
             raise NotHTTP("a chunked body in other codings")
@@ -108,14 +112,16 @@ class _HeadLines:
     def __init__(self, reader: Any) -> None:
         self._reader = reader
         self._count = 0
+        self._bytes = 0
         self._at_start = True
         self._can_fold = False
 
     def readline(self, limit: int) -> bytes:
         line: bytes = self._reader.readline(limit)
         self._count += 1
-        if self._count > MAX_HEAD_LINES:
-            raise NotHTTP("too many lines before the body")
+        self._bytes += len(line)
+        if self._count > MAX_HEAD_LINES or self._bytes > MAX_HEAD_BYTES:
+            raise NotHTTP("too much before the body")
         if len(line) >= limit:
             return line  # refused by http.client
         self._check(line)

@@ -11,6 +11,8 @@ MAX_WAIT_SECONDS = 6 * 3600.0
 
 _DIGITS = re.compile(r"[0-9]+")
 _SURELY_TOO_LONG_DIGITS = 10
+_LONGEST_VALUE = 10_000
+"""Characters. No honest header comes near; behind them it is not looked at."""
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _MONTH = r"(?P<month>[a-z]{3})"
 _TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
@@ -76,7 +78,7 @@ def _items(value: str) -> list[str]:
     joint."""
     items: list[str] = []
     day = ""
-    for piece in (piece.strip(" \t") for piece in value.split(",")):
+    for piece in (piece.strip(" \t") for piece in value[:_LONGEST_VALUE].split(",")):
         if _WEEKDAY.fullmatch(piece):
             day = piece + ", "
         else:

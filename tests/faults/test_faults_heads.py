@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
 import tracemalloc
 from collections.abc import Iterator
 
@@ -98,6 +100,7 @@ AMBIGUOUS = {
     "a hundred and one headers": whole(*[f"X-{n}: y" for n in range(101)], LENGTH),
     "a hundred thousand headers": whole(*[f"X-{n}: y" for n in range(100_000)], LENGTH),
     "a header of a megabyte": whole("X: " + "y" * 1_000_000, LENGTH),
+    "a megabyte of headers": whole(*["X: " + "y" * 60_000] * 20, LENGTH),
     "a reason of a megabyte": whole(LENGTH, status=b"HTTP/1.1 200 " + b"y" * 1_000_000),
 }
 
@@ -148,6 +151,30 @@ def test_a_head_that_is_only_unusual_is_taken(rig: Rig, kind: str) -> None:
     rig.peer.script(FILE, TOLERABLE[kind])
     rig.attempt()
     assert rig.dest.read_bytes() == BODY
+
+
+TIRING = {
+    "cookies": [f"Set-Cookie: {'a=b; ' * 1000}"] * 90,
+    "dates of cookies": ["Set-Cookie: a=b; expires=1-a-1" + " " * 5000 + "x"] * 90,
+    "waits": ["Retry-After: " + "," * 50_000] * 9,
+    "spans": ["Content-Range: bytes " + " " * 60_000],
+    "types": ["Content-Type: " + ";" * 60_000],
+    "codings": ["Content-Encoding: " + "," * 60_000],
+    "tags": ['ETag: "' + "x" * 60_000],
+    "dates": ["Date: Wed, " + " " * 60_000, "Last-Modified: Wed, " + " " * 60_000],
+}
+
+
+@pytest.mark.fault("H9", "H25")
+@pytest.mark.parametrize("status", [b"HTTP/1.1 200 OK", b"HTTP/1.1 503 Busy"])
+@pytest.mark.parametrize("kind", TIRING)
+def test_no_header_takes_long_to_read(rig: Rig, kind: str, status: bytes) -> None:
+    """Of processor time: a few that are read by bad patterns cost seconds, for one answer."""
+    rig.peer.script(FILE, whole(*TIRING[kind], LENGTH, status=status))
+    begun = time.process_time()
+    with contextlib.suppress(TransientError):
+        rig.attempt()
+    assert time.process_time() - begun < 0.5
 
 
 HEAD_OF_REST = f"HTTP/1.1 206 Partial Content\r\nContent-Range: {REST}\r\nETag: {ETAG}\r\n\r\n"
