@@ -14,6 +14,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -43,6 +44,7 @@ MAX_FILENAME_CHARACTERS = 4096
 _VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})")
 _IMDB = re.compile(r"tt[0-9]{1,15}")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_QUALITY = ("name", "source", "resolution")
 _MAX_DIGITS = 20
 _MAX_DEPTH = 32
 
@@ -217,7 +219,8 @@ def release_from_json(obj: object) -> Release:
 
 def search_from_chunks(chunks: Iterable[bytes], secrets: Sequence[str] = ()) -> list[Release]:
     """The releases of a search answer that arrives in `chunks`; those out of schema are left out,
-    `secrets` are blacked out.
+    `secrets` are blacked out. They come without what no search looks at: the `mediaInfo` of a whole
+    list weighs more than the rest, and of a hostile one more than all memory.
 
     Only the first MAX_ITEMS are read. Raises ProtocolError when the container itself is not
     `{"items": [...]}`.
@@ -228,9 +231,11 @@ def search_from_chunks(chunks: Iterable[bytes], secrets: Sequence[str] = ()) -> 
         for item in itertools.islice(items, MAX_ITEMS):
             try:
                 _check_tree(item, _MAX_DEPTH)
-                releases.append(release_from_json(without(item, secrets)))
+                release = release_from_json(without(item, secrets))
             except ProtocolError:
                 continue
+            kept = {key: value for key, value in release.extra.items() if key == "quality"}
+            releases.append(replace(release, extra=kept))
     return releases
 
 
@@ -316,7 +321,10 @@ def _extra_from(obj: Mapping[str, Any]) -> dict[str, Any]:
         "edition": lambda value: isinstance(value, str),
         "mediaInfo": lambda value: isinstance(value, dict),
     }
-    return {key: obj[key] for key, is_fit in fits.items() if key in obj and is_fit(obj[key])}
+    extra = {key: obj[key] for key, is_fit in fits.items() if key in obj and is_fit(obj[key])}
+    if "quality" in extra:
+        extra["quality"] = {k: v for k, v in extra["quality"].items() if k in _QUALITY}
+    return extra
 
 
 def _is_strings(value: object) -> bool:

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from jack.errors import Interrupted, JackError, PeerRefused, PeerUnreachable, TransientError
 from jack.model import Release
@@ -160,8 +160,7 @@ class PeerSearch:
         error: JackError | None = None
         try:
             for question in ask.questions:
-                releases = ask.client.search(question, ask.wire)
-                ask.answers.append([_slim(release) for release in releases])
+                ask.answers.append(ask.client.search(question, ask.wire))
         except JackError as problem:
             error = problem
         except Exception:  # a bug met in one friend's answer must not cost the others theirs
@@ -227,12 +226,6 @@ class PeerSearch:
             young = {key: kept for key, kept in self._catalogs.items() if kept[0] > oldest}
             self._catalogs = young
             return {key: releases for key, (_, releases) in young.items()}
-
-
-def _slim(release: Release) -> Release:
-    """Without what no search looks at; `mediaInfo` of a whole list weighs more than the rest."""
-    kept = {key: value for key, value in release.extra.items() if key == "quality"}
-    return replace(release, extra=kept)
 
 
 def _merged(answers: Iterable[list[Release]]) -> list[Release]:

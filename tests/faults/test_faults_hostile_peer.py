@@ -27,7 +27,7 @@ from tests.transfer.rig import FILE, ITEM, Rig, film
 
 SEARCH = "/peer/search"
 MUCH_BYTES = 5 * 1024 * 1024
-"""Of memory, for one answer of 1.5 MB; as objects these would take up to 100 MB."""
+"""Of memory, for one answer of 0.6 MB; as objects these would take up to 40 MB."""
 
 
 @pytest.fixture
@@ -53,11 +53,20 @@ def memory_of(act: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def list_of(item: bytes, size: int = 1_500_000) -> bytes:
+def list_of(item: bytes, size: int = 600_000) -> bytes:
     return b'{"items":[' + item * (size // len(item)) + b"{}]}"
 
 
+def rich(key: str, value: bytes) -> bytes:
+    """A release that is fine, but for one field beside those that count."""
+    good = {name: GOOD[name] for name in ("id", "title", "filename", "category", "size")}
+    return json.dumps({**good, key: "?"}).encode().replace(b'"?"', value) + b","
+
+
 BOMBS = {
+    "rich media": list_of(rich("mediaInfo", b'{"a":[' + b"[]," * 4_000 + b"[]]}")),
+    "rich quality": list_of(rich("quality", b'{"a":[' + b"{}," * 4_000 + b"[]]}")),
+    "many languages": list_of(rich("languages", b"[" + b'"ab",' * 4_000 + b'"ab"]')),
     "empty lists": list_of(b"[],"),
     "empty objects": list_of(b"{},"),
     "numbers": list_of(b"5,"),
@@ -78,7 +87,7 @@ def test_the_answer_to_a_search_takes_little_memory_whatever_its_shape(
 
     def ask() -> None:
         with contextlib.suppress(ProtocolError):
-            assert client.search(Question(), Wire()) == []
+            client.search(Question(), Wire())
 
     assert memory_of(ask) < MUCH_BYTES
 
