@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from urllib.parse import urlencode
 
@@ -28,6 +29,8 @@ from jack.support.statuses import error_for_status
 MAX_METADATA_BYTES = 1024 * 1024
 MAX_SEARCH_BYTES = 8 * 1024 * 1024
 """About as much as the releases read from one answer (`protocol.MAX_ITEMS`) can take."""
+MAX_EXTRA_CHARACTERS = 16_384
+"""Of what is only kept in the row, as JSON; a mediaInfo has a tenth of that."""
 PROBE_SECONDS = 10.0
 _SHORTEST_SECRET = 8
 """Characters. A shorter key is found by chance in texts that have nothing to do with it."""
@@ -83,6 +86,8 @@ class PeerClient:
             raise ProtocolError(
                 f"{self.peer.name} was asked for {what} and answered with {shown(release.id)}"
             )
+        if len(json.dumps(release.extra)) > MAX_EXTRA_CHARACTERS:
+            return replace(release, extra={})
         return release
 
     def search(self, question: Question, wire: Wire) -> list[Release]:
