@@ -14,7 +14,7 @@ from jack.library.names import Kind, Named, read_name
 from jack.library.shared import Shared, iso_time
 from jack.model import MOVIES, TV, Release
 from jack.peers.protocol import connector_id
-from jack.support.files import MEDIA_EXTENSIONS, printable, shown
+from jack.support.files import is_media, printable, shown
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +81,13 @@ class FolderSource:
         return True
 
     def _media_status(self, entry: os.DirEntry[str], real_root: str) -> os.stat_result | None:
-        if os.path.splitext(entry.name)[1].lower() not in MEDIA_EXTENSIONS:
+        if not is_media(entry.name):
             return None
         try:
-            if entry.is_symlink() and not _is_beneath(os.path.realpath(entry.path), real_root):
-                return None
+            if entry.is_symlink():
+                target = os.path.realpath(entry.path)
+                if not (_is_beneath(target, real_root) and is_media(target)):
+                    return None
             status = entry.stat()
         except OSError as error:
             self._complain_once(entry.path, f"cannot be read ({error.strerror}) and is not shared")

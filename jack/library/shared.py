@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from jack.model import Release
-from jack.support.files import shown
+from jack.support.files import is_media, shown
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ class OpenFile:
     size: int
     etag: str
     modified: datetime
+    modified_ns: int
     device: int = 0
     """The number of the file system it lies on."""
 
@@ -86,6 +87,7 @@ def open_shared(roots: Sequence[str], path: str) -> OpenFile | None:
         size=status.st_size,
         etag=etag_of(status),
         modified=_moment(status.st_mtime),
+        modified_ns=status.st_mtime_ns,
         device=status.st_dev,
     )
 
@@ -118,14 +120,15 @@ def _open_plain(roots: Sequence[str], path: str) -> int | None:
 
 
 def _open_resolved(roots: Sequence[str], path: str) -> int:
-    """Follow links as long as they end below a root: a component that is swapped for a link after
-    that makes the open fail instead of escaping.
+    """Follow links as long as they end at a media file below a root, and not at jack's own state or
+    at half a download: a component that is swapped for a link after that makes the open fail
+    instead of escaping.
     """
     for root in roots:
         real_root = os.path.realpath(root)
         inside = os.path.relpath(os.path.realpath(os.path.join(real_root, path)), real_root)
         parts = inside.split("/")
-        if not _NO_NAMES.intersection(parts):
+        if not _NO_NAMES.intersection(parts) and is_media(inside):
             return _walk(real_root, parts)
     raise FileNotFoundError(errno.ENOENT, "in none of the shared folders")
 

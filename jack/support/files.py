@@ -47,6 +47,11 @@ def safe_filename(name: str) -> str:
     return name
 
 
+def is_media(name: str) -> bool:
+    """Whether a file of this name or path may be shared at all."""
+    return os.path.splitext(name)[1].lower() in MEDIA_EXTENSIONS
+
+
 def _name_problem(name: str) -> str | None:
     if not name or name in {".", ".."}:
         return "it names no file"

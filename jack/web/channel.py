@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
 
 from jack.web.pace import UploadPace
+from jack.web.parsing import StrictParser
 from jack.web.readahead import ReadAhead
 from jack.web.streaming import FileWindow
 
@@ -20,6 +23,10 @@ is read again, so more is not faster.
 """
 TURN_BYTES = 2 * 1024 * 1024
 """Sent to one connection before the others get their turn."""
+_UNREAD_BLOCKS = 16
+_UNREAD_BYTES = 16_384
+REQUEST_SECONDS = 30.0
+"""From its first byte to the last a request may take so long; it is a few hundred bytes."""
 HAS_SENDFILE = hasattr(os, "sendfile")
 _NOT_THIS_FILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW})
 """What sendfile says of a file system (FUSE, some network folders) that it cannot send from."""
@@ -35,6 +42,9 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
     everything else leaves at once.
     """
 
+    parser_class = StrictParser
+    will_close: bool
+
     def __init__(
         self, *args: Any, ahead: ReadAhead, pace: UploadPace | None = None, **kwargs: Any
     ) -> None:
@@ -45,6 +55,34 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         self.sendbuf_len = COPY_BYTES
         self._turn_bytes = 0
         self._is_flushing = False
+        self.waits_since_seconds = time.monotonic()
+        """Since when there is no whole request."""
+        self._due_seconds: float | None = self.waits_since_seconds + REQUEST_SECONDS
+
+    def received(self, data: bytes) -> bool:
+        before = self.request
+        taken = bool(super().received(data))
+        if self.request is None or self.request is not before:
+            self.waits_since_seconds = now = time.monotonic()
+            self._due_seconds = now + REQUEST_SECONDS if self.request else None
+        return taken
+
+    def readable(self) -> bool:
+        """Also gives up those who send their request byte by byte, for a waitress that hears
+        anything at all takes them for alive.
+        """
+        is_readable = bool(super().readable())
+        if self._due_seconds is not None:
+            now = time.monotonic()
+            if not is_readable:  # we do not listen, so it cannot be late
+                self._due_seconds = now + REQUEST_SECONDS
+            self.will_close = self.will_close or now > self._due_seconds
+        return is_readable
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing would be lost if it was closed now but half a request."""
+        return not self.requests and not self.total_outbufs_len
 
     def writable(self) -> bool:
         """Not while a thread of the application sends: the loop could only spin until it has. If
@@ -117,6 +155,17 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
     def _has_read(self) -> None:
         self._is_reading = False
         self.server.pull_trigger()
+
+    def handle_close(self) -> None:
+        """Closing with unread bytes makes the system send a reset, which would overtake the answer
+        that says why.
+        """
+        sock = self.socket
+        with contextlib.suppress(OSError):
+            for _ in range(_UNREAD_BLOCKS):
+                if sock is None or not sock.recv(_UNREAD_BYTES):
+                    break
+        super().handle_close()
 
     def del_channel(self, map: Any = None) -> None:
         if self._pace is not None:

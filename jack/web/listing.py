@@ -63,7 +63,8 @@ def _answer(each: Each, spool_folder: Path | None, on_close: Callable[[], None])
 
 
 def _from_file(descriptor: int, size: int, on_close: Callable[[], None]) -> Response:
-    opened = OpenFile(descriptor, "search", size, "", datetime.now(timezone.utc))
+    status, now = os.fstat(descriptor), datetime.now(timezone.utc)
+    opened = OpenFile(descriptor, "search", size, "", now, status.st_mtime_ns)
     window = FileWindow(opened, Span(0, size), on_close)
     body = wrap_file(request.environ, window, BLOCK_BYTES)  # type: ignore[arg-type]
     response = Response(body, direct_passthrough=True)

@@ -30,6 +30,7 @@ MAX_CONNECTIONS = 256
 MAX_PORT = 65_535
 LOOP_SECONDS = 1.0
 """How long the loop may sleep when nothing happens."""
+_STUMBLE_SECONDS = 0.1
 _ANY_ADDRESS = frozenset({"", "*", "::"})
 
 
@@ -99,7 +100,23 @@ class Server:
     def _run(self) -> None:
         while not self._stopping.is_set():
             seconds = self._pace.wait_seconds(LOOP_SECONDS) if self._pace else LOOP_SECONDS
-            wasyncore.loop(timeout=seconds, use_poll=True, map=self._server._map, count=1)
+            try:
+                self._make_room()
+                wasyncore.loop(timeout=seconds, use_poll=True, map=self._server._map, count=1)
+            except Exception:
+                # One connection's bug must not end all the others, and the daemon's HTTP side.
+                log.exception("the loop of the HTTP side stumbled and goes on")
+                self._stopping.wait(_STUMBLE_SECONDS)
+
+    def _make_room(self) -> None:
+        """At the limit of connections waitress lets nobody in any more. Who has been there longest
+        without asking for anything leaves first.
+        """
+        server = self._server
+        if len(server._map) >= MAX_CONNECTIONS:
+            idle = [channel for channel in server.active_channels.values() if channel.is_idle]
+            if idle:
+                min(idle, key=lambda channel: channel.waits_since_seconds).will_close = True
 
     def _close_server(self, loop: threading.Thread, deadline: float) -> bool:
         """Whether all is closed. The loop ends first, for it works on the same connections."""

@@ -73,9 +73,10 @@ class FileWindow:
         wanted = self.left if size < 0 else min(size, self.left)
         if wanted <= 0:
             return b""
+        self._check_version()
         data = os.pread(self._opened.descriptor, wanted, self.offset)
         if not data:
-            self._refuse_to_pad()
+            self._refuse("became shorter")
         self._position += len(data)
         return data
 
@@ -85,14 +86,24 @@ class FileWindow:
         Raises OSError: BlockingIOError when the socket is full, and whatever else sendfile says.
         """
         wanted = min(count, self.left)
+        self._check_version()
         sent = os.sendfile(descriptor, self._opened.descriptor, self.offset, wanted)
         if not sent:
-            self._refuse_to_pad()
+            self._refuse("became shorter")
         return sent
 
-    def _refuse_to_pad(self) -> NoReturn:
-        log.warning("%s became shorter while it was sent", shown(self._opened.filename))
-        raise OSError(errno.EIO, "the file became shorter while it was sent")
+    def _check_version(self) -> None:
+        """One whole answer must not hold bytes of two versions: the client could not tell. A file
+        that shrinks never ends whole, and one that grows is still written to at its end.
+        """
+        status = os.fstat(self._opened.descriptor)
+        is_same_size = status.st_size == self._opened.size
+        if is_same_size and status.st_mtime_ns != self._opened.modified_ns:
+            self._refuse("was overwritten")
+
+    def _refuse(self, what: str) -> NoReturn:
+        log.warning("%s %s while it was sent", shown(self._opened.filename), what)
+        raise OSError(errno.EIO, f"the file {what} while it was sent")
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._span.length}

@@ -103,6 +103,7 @@ class TestFriends:
             assert requests.get(shared.url + url, headers=headers, timeout=20).content == b"456789"
         assert "Ann fetches 'a.mkv' from byte 4" in caplog.text
 
+    @pytest.mark.fault("P27")
     def test_every_key_is_compared_whatever_was_given(
         self, shared: Peer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
