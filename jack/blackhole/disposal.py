@@ -29,11 +29,11 @@ _MAX_COPIES: Final = 1000
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
-def remove_stub(path: Path, stub: Stub) -> bool:
+def remove_stub(path: Path, stub: Stub, *, is_news: bool = True) -> bool:
     """Remove `path` if it still holds `stub`. True when it holds it no longer, for whatever reason.
 
-    False, with a warning, when it could not be removed. Not synced: a power cut may bring the stub
-    back until the folder is.
+    False when it could not be removed, with a warning if that `is_news`. Not synced: a power cut
+    may bring the stub back until the folder is.
     """
     try:
         if _still_holds(path, stub):
@@ -41,7 +41,8 @@ def remove_stub(path: Path, stub: Stub) -> bool:
     except FileNotFoundError:
         return True
     except OSError as error:
-        log.warning(
+        log.log(
+            logging.WARNING if is_news else logging.DEBUG,
             "stub %s is done with but cannot be removed (%s): jack's user has to be able to"
             " delete in the watch folder",
             for_log(path.name),
@@ -51,7 +52,7 @@ def remove_stub(path: Path, stub: Stub) -> bool:
     return True
 
 
-def park_failed_stub(path: Path, stub: Stub) -> Path | None:
+def park_failed_stub(path: Path, stub: Stub, *, is_news: bool = True) -> Path | None:
     """Move `path` to `failed/` beside it if it still holds `stub`, and return where it is now.
 
     Another file of that name is never replaced: the stub gets a number. None when the stub is not
@@ -64,7 +65,8 @@ def park_failed_stub(path: Path, stub: Stub) -> Path | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        log.warning(
+        log.log(
+            logging.WARNING if is_news else logging.DEBUG,
             "stub %s cannot be moved to %s/ (%s); it stays where it is",
             for_log(path.name),
             FAILED_FOLDER,

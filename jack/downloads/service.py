@@ -259,7 +259,10 @@ class DownloadService:
         if isinstance(error, (PeerUnreachable, PeerRefused)):
             self._held.note_failure(download.peer_id, error)
             return  # the peer's own line in the log has said it
-        log.warning(
+        is_ours = wait.reason in (WaitReason.STORAGE, WaitReason.SPACE)
+        log.log(
+            # A disk that goes on refusing with the same words is no news every half minute.
+            logging.DEBUG if is_ours and download.error == str(error) else logging.WARNING,
             "download %d (%s) from %s: %s; attempt %d, next in %.1f s",
             download.id,
             download.filename,

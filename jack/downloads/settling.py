@@ -37,6 +37,8 @@ class Settling:
         self._unlink_imported_in = unlink_imported_in
         self._lock = threading.Lock()
         self._gone: list[int] = []
+        self._stuck: set[int] = set()
+        """Whose stubs could not be moved or removed: said once, tried again."""
 
     def remove_stub(self, download: Download) -> None:
         """The download is complete and recorded: its stub goes, also a copy parked by an earlier
@@ -47,17 +49,24 @@ class Settling:
         parked = self._watch_path / FAILED_FOLDER / download.torrent_filename
         if os.path.lexists(parked):
             remove_stub(parked, download.stub)
-        if remove_stub(self._watch_path / download.torrent_filename, download.stub):
+        path = self._watch_path / download.torrent_filename
+        if remove_stub(path, download.stub, is_news=download.id not in self._stuck):
             with self._lock:
                 self._gone.append(download.id)
+        else:
+            self._stuck.add(download.id)
 
     def park_stub(self, download: Download) -> None:
         """Failed or cancelled: the stub moves to `failed/`, from where it can be dropped again."""
         if self._watch_path is None:
             return
         path = self._watch_path / download.torrent_filename
-        if park_failed_stub(path, download.stub) is not None or not os.path.lexists(path):
+        is_news = download.id not in self._stuck
+        parked = park_failed_stub(path, download.stub, is_news=is_news)
+        if parked is not None or not os.path.lexists(path):
             self._downloads.stubs_gone([download.id])
+        else:
+            self._stuck.add(download.id)
 
     def flush(self) -> None:
         """Record which stubs of finished downloads have gone, many in one transaction, when that is

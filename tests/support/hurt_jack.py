@@ -19,6 +19,7 @@ import pytest
 from tests.scenarios.harness import Jack
 
 _MAIN = "import sys; from jack.cli import main; sys.exit(main(sys.argv[1:]))"
+_STRACE = ("strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", os.devnull)
 SOON = "\n".join(
     f"import {module}; {module}.{name} = 0.1"
     for module, name in (
@@ -91,7 +92,7 @@ def _works(*command: str) -> bool:
 
 def needs_strace() -> None:
     """Skip the test where strace is missing or may not trace."""
-    if not _works("strace", "-D", "-f", "-qq", "-o", os.devnull, "-e", "trace=fsync", "true"):
+    if not _works(*_STRACE, "-e", "trace=fsync", "true"):
         pytest.skip("strace is missing, or may not trace here")
 
 
