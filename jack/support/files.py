@@ -122,6 +122,22 @@ def rename_new(source: Path, target: Path) -> None:
     fsync_directory(source.parent)
 
 
+def is_listed(path: Path) -> bool:
+    """Whether the folder has a file of exactly this name. Where case does not matter, opening
+    `film.mkv` may lead to `Film.mkv`, which is another download's. Composed and decomposed forms of
+    a letter count as the same: some file systems store another one than they were given.
+    """
+    name = path.name
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return True  # a folder that may be entered and not read
+    if name in names:
+        return True
+    composed = unicodedata.normalize("NFC", name)
+    return any(unicodedata.normalize("NFC", each) == composed for each in names)
+
+
 def same_file(first: Path, second: Path) -> bool:
     """Whether both names lead to one inode, symbolic links not followed; False when either is
     missing.

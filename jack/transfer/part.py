@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jack.errors import NoSpace, PermanentError, StorageError
-from jack.support.files import fsync_directory, rename_new, same_file
+from jack.support.files import fsync_directory, is_listed, rename_new, same_file
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Part:
                 raise  # also for a missing folder: a disk that is not mounted has lost nothing
             self._descriptor = descriptor
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(status.st_mode) or not is_listed(self.path):
                 raise self._not_ours()
             os.set_blocking(descriptor, True)
             self._hold(descriptor)
@@ -242,5 +242,6 @@ class Part:
     def _not_ours(self) -> PermanentError:
         return PermanentError(
             f"{self.path} is not a plain file of this download (a link, folder or pipe, or it has a"
-            " second name); jack leaves it alone: move it away, then retry"
+            " second name, or one that differs in case only); jack leaves it alone: move it away,"
+            " then retry"
         )

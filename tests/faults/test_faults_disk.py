@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 import threading
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jack.errors import PermanentError
 from jack.model import DownloadStatus, WaitReason
+from jack.support.files import is_listed
 from tests.scenarios.harness import CHECKPOINT_BYTES, KIB, content, paused
 from tests.support.hurt_jack import (
     HurtJack,
@@ -21,6 +26,8 @@ from tests.support.hurt_jack import (
 )
 from tests.support.scripted_peer import ScriptedPeer, file_path
 from tests.support.waiting import eventually
+from tests.transfer.rig import ITEM as RIG_ITEM
+from tests.transfer.rig import Rig
 
 S = DownloadStatus
 ITEM = "c:movie:1"
@@ -305,3 +312,35 @@ def test_a_stub_that_cannot_be_removed_is_worked_on_once_and_said_once(
     assert you.log.count("stub Film.torrent is done with but cannot be removed") == 2, (
         "once a start"
     )
+
+
+# --- D19: names that differ in case only ---
+
+
+@pytest.mark.fault("D19")
+def test_where_case_does_not_matter_another_downloads_part_is_left_alone(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.peer.offer(RIG_ITEM, BODY)
+    other = rig.part.with_name(rig.part.name.upper())
+    other.write_bytes(b"another download's")
+    real = os.open
+
+    def folding(path: Any, *rest: Any, **more: Any) -> int:
+        return real(other if path == rig.part else path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", folding)
+    with pytest.raises(PermanentError, match="differs in case only"):
+        rig.attempt()
+    assert other.read_bytes() == b"another download's"
+    assert [path.name for path in rig.folder.iterdir()] == [other.name]
+
+
+@pytest.mark.fault("D19")
+def test_a_file_system_that_stores_letters_decomposed_still_knows_its_file(tmp_path: Path) -> None:
+    (tmp_path / "Ame\u0301lie.mkv").touch()
+    (tmp_path / "Film.mkv").touch()
+    assert is_listed(tmp_path / "Am\u00e9lie.mkv")
+    assert is_listed(tmp_path / "Film.mkv")
+    assert not is_listed(tmp_path / "film.mkv")
+    assert is_listed(tmp_path / "missing" / "film.mkv")

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from tests.scenarios.harness import KIB, PATIENCE_SECONDS, Port, content
+from jack.model import DownloadStatus
+from tests.scenarios.harness import CHECKPOINT_BYTES, KIB, PATIENCE_SECONDS, Port, content, paused
 from tests.support.hurt_jack import HurtJack
+from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
+from tests.support.waiting import eventually
 
+S = DownloadStatus
+ITEM = "c:movie:1"
+FILE = file_path(ITEM)
 BODY = content(2 * 1024 * KIB)
 
 _DIES = """
@@ -43,3 +60,139 @@ def test_a_thread_that_must_not_die_takes_jack_with_it(
     assert process.wait(PATIENCE_SECONDS) == 1, you.log
     assert f"the {thread}" in you.log
     assert "thread has died; jack leaves so that it can be restarted" in you.log
+
+
+@pytest.mark.fault("C15")
+def test_a_jack_that_hangs_tells_on_request_where_every_thread_stands(you: HurtJack) -> None:
+    process = you.start()
+    process.send_signal(signal.SIGUSR1)
+    eventually(lambda: you.log.count("Thread 0x") >= 3, PATIENCE_SECONDS, "the threads in the log")
+    assert "blackhole/intake.py" in you.log
+    assert you.stop() == 0
+
+
+@pytest.mark.fault("C12")
+def test_a_jack_that_gets_no_more_memory_loses_nothing(you: HurtJack, friend: ScriptedPeer) -> None:
+    gate = threading.Event()
+    friend.offer(ITEM, BODY, etag='"v1"')
+    friend.offer("c:movie:2", BODY, filename="Other (2021).mkv")
+    friend.script(FILE, paused(friend, 700 * KIB, gate))
+    you.drop("Film.torrent", friend.url, ITEM)
+    process = you.start()
+    you.row(1, S.DOWNLOADING, lambda row: row.downloaded_bytes > 500 * KIB)
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[0])
+    limit = pages * os.sysconf("SC_PAGE_SIZE")
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    you.drop("Other.torrent", friend.url, "c:movie:2")
+    gate.set()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1.0)
+    kept = you.row(1).downloaded_bytes
+    assert kept >= 500 * KIB
+    if process.poll() is None:
+        you.kill()
+    you.start()
+    for number in (1, 2):
+        row = you.row(number, S.COMPLETED)
+        assert row.dest_path.read_bytes() == BODY
+    assert len(you.rows()) == 2
+
+
+@pytest.mark.fault("C16")
+def test_a_machine_that_slept_goes_on_as_if_nothing_had_been(
+    you: HurtJack, friend: ScriptedPeer
+) -> None:
+    you.configure(downloads={"idleTimeoutMs": 1000})
+    friend.offer(ITEM, BODY, etag='"v1"')
+    friend.always(
+        FILE,
+        lambda request: replace(
+            friend.honest(request), piece_bytes=16 * KIB, piece_pause_seconds=0.01
+        ),
+    )
+    you.drop("Film.torrent", friend.url, ITEM)
+    process = you.start()
+    you.row(1, S.DOWNLOADING, lambda row: row.downloaded_bytes > 0)
+    process.send_signal(signal.SIGSTOP)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1.5)  # longer than the idle timeout, as a night would be
+    process.send_signal(signal.SIGCONT)
+    row = you.row(1, S.COMPLETED)
+    assert row.attempts <= 2
+    assert you.file().read_bytes() == BODY
+    assert you.stop() == 0
+
+
+@pytest.mark.fault("C18")
+def test_a_thousand_overdue_downloads_of_a_busy_friend_cost_one_question(
+    you: HurtJack, friend: ScriptedPeer
+) -> None:
+    number = you.plant("Film.torrent", friend.url, ITEM, size=len(BODY))
+    with contextlib.closing(sqlite3.connect(you.state / "jack.db")) as raw:
+        columns = [row[1] for row in raw.execute("PRAGMA table_info(downloads)")]
+        changed = {"id": "i + 1", "dest_path": "dest_path || i", "status": "'waiting'"}
+        changed |= {"wait_reason": "'retry'", "next_attempt_at": "'2020-01-01T00:00:00.000Z'"}
+        values = ", ".join(changed.get(column, column) for column in columns)
+        raw.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+            f" INSERT INTO downloads SELECT {values} FROM downloads, n WHERE id = ?",
+            (number,),
+        )
+        raw.commit()
+    friend.always("/handshake", Answer(503, {"Retry-After": "3600"}))
+    friend.always(FILE, Answer(503, {"Retry-After": "3600"}))
+    you.start()
+    eventually(
+        lambda: all(row.next_attempt_at for row in you.rows() if row.id > 1),
+        PATIENCE_SECONDS,
+        "a time for each of them",
+    )
+    assert len(you.rows()) == 1001
+    assert len(friend.requests) <= 1 + 3
+    assert len(you.log.splitlines()) < 30
+    assert you.stop() == 0
+
+
+@pytest.mark.fault("C19")
+def test_parts_without_their_database_are_named_left_alone_and_fetched_anew_on_request(
+    you: HurtJack, friend: ScriptedPeer
+) -> None:
+    friend.offer(ITEM, BODY, etag='"v1"')
+    friend.script(FILE, paused(friend, 700 * KIB))
+    stub = you.drop("Film.torrent", friend.url, ITEM)
+    you.start()
+    you.row(1, S.DOWNLOADING, lambda row: row.downloaded_bytes > 700 * KIB - CHECKPOINT_BYTES)
+    you.kill()
+    shutil.rmtree(you.state)
+    stub.unlink()
+    before = you.part().read_bytes()
+    you.start()
+    assert "1 .part files" in you.log
+    assert you.part().name in you.log
+    examined = you.run("doctor").stdout
+    assert f".part files that belong to no download: {you.part().name}" in examined
+    assert you.part().read_bytes() == before
+    you.drop("Film.torrent", friend.url, ITEM)
+    you.row(1, S.COMPLETED)
+    assert you.file().read_bytes() == BODY
+    assert not you.part().exists()
+    assert you.stop() == 0
+
+
+@pytest.mark.fault("C17")
+def test_a_download_half_done_under_the_first_schema_goes_on_from_its_mark(
+    you: HurtJack, friend: ScriptedPeer
+) -> None:
+    offset = 300 * KIB
+    friend.offer(ITEM, BODY, etag='"v1"')
+    number = you.plant("Film.torrent", friend.url, ITEM, size=len(BODY), offset=offset, etag='"v1"')
+    you.part().write_bytes(BODY[:offset])
+    with contextlib.closing(sqlite3.connect(you.state / "jack.db")) as raw:
+        raw.execute("DROP TABLE facts")
+        raw.execute("PRAGMA user_version = 3")
+    you.start()
+    you.row(number, S.COMPLETED)
+    assert you.file().read_bytes() == BODY
+    assert [request.range for request in friend.requests_to(FILE)] == [f"bytes={offset}-"]
+    assert (you.state / "jack.db.schema-3").exists()
+    assert you.stop() == 0
