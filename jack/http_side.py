@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -44,9 +45,11 @@ def start_http_side(
     Raises UserError when the port cannot be had.
     """
 
-    def rows() -> list[dict[str, object]]:
+    def each(take: Callable[[str], object]) -> None:
         with database.connection():
-            return [record(download, clock.now()) for download in downloads.all()]
+            now = clock.now()
+            for download in downloads.each():
+                take(json.dumps(record(download, now)))
 
     def row(download_id: int) -> dict[str, object] | None:
         with database.connection():
@@ -70,7 +73,7 @@ def start_http_side(
     base = config.jack.internal_url or f"http://127.0.0.1:{config.jack.port}"
     links = DownloadLinks(base, config.jack.api_key.reveal())
     rate = config.share.upload_bytes_per_second
-    status = status_blueprint(guard, rows, row)
+    status = status_blueprint(guard, each, row, config.jack.state_path)
     app = create_app([peers, status, torznab_blueprint(search, guard, links, clock)])
     pace = UploadPace(rate) if rate else None
     server = Server(_connected(app, database), ANY_ADDRESS, config.jack.port, pace=pace)

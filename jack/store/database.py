@@ -46,7 +46,7 @@ class Database:
                 "synchronous": "full",
                 "foreign_keys": 1,
                 "journal_size_limit": 16 * 1024 * 1024,
-                "cache_size": -2048,
+                "cache_size": -512,  # KiB for each thread; the system caches the file anyway
             },
             timeout=BUSY_TIMEOUT_SECONDS,
             check_same_thread=False,  # only `close` reaches over, when the threads have ended

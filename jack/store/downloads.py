@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,11 @@ class Downloads(DownloadQueue):
 
     def all(self) -> list[Download]:
         """Newest change first; ties by id."""
-        return self._list("1 ORDER BY updated_at DESC, id DESC")
+        return list(self.each())
+
+    def each(self) -> Iterator[Download]:
+        """The same, one after the other: as they were when the first one was read."""
+        return self._each("1 ORDER BY updated_at DESC, id DESC")
 
     def overview(self, ended: int) -> Overview:
         """What is live and the last `ended` that have ended, each newest change first. A history

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,12 @@ class DownloadRows:
         return None if row is None else _download(row)
 
     def _list(self, where: str, *values: Any) -> list[Download]:
+        return list(self._each(where, *values))
+
+    def _each(self, where: str, *values: Any) -> Iterator[Download]:
         with translated():
-            return [_download(row) for row in self._execute(f"{_SELECT} WHERE {where}", *values)]
+            for row in self._execute(f"{_SELECT} WHERE {where}", *values):
+                yield _download(row)
 
 
 def _plain(value: Any) -> Any:

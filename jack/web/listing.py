@@ -1,5 +1,6 @@
-"""The answer to a search. A whole catalog may be a hundred megabytes of JSON: it is written to an
-unnamed file first, and sent from there like any file, so that it costs neither memory nor a thread.
+"""A long list as an answer. A whole catalog, or a history of years, may be a hundred megabytes of
+JSON: it is written to an unnamed file first, and sent from there like any file, so that it costs
+neither memory nor a thread.
 """
 
 from __future__ import annotations
@@ -22,17 +23,20 @@ MEMORY_BYTES = 1024 * 1024
 BLOCK_BYTES = 262_144
 
 Each = Callable[[Callable[[str], object]], None]
-"""Hands the JSON of one release after the other to what it is given."""
+"""Hands the JSON of one entry after the other to what it is given."""
 
 
 def list_answer(
-    each: Each, spool_folder: Path | None, on_close: Callable[[], None] = lambda: None
+    each: Each,
+    spool_folder: Path | None,
+    on_close: Callable[[], None] = lambda: None,
+    name: str = "items",
 ) -> Response:
-    """`{"items": [...]}` of what `each` gives. `on_close` is called when the answer has left, and
+    """`{name: [...]}` of what `each` gives. `on_close` is called when the answer has left, and
     also when it cannot be made: `each` may raise whatever it likes.
     """
     try:
-        response = _answer(each, spool_folder, on_close)
+        response = _answer(each, spool_folder, on_close, name)
     except BaseException:
         on_close()
         raise
@@ -40,10 +44,12 @@ def list_answer(
     return response
 
 
-def _answer(each: Each, spool_folder: Path | None, on_close: Callable[[], None]) -> Response:
+def _answer(
+    each: Each, spool_folder: Path | None, on_close: Callable[[], None], name: str
+) -> Response:
     folder = str(spool_folder) if spool_folder else None
     with tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=folder) as spool:
-        separator = b'{"items":['
+        separator = b'{"%b":[' % name.encode()
 
         def take(body: str) -> None:
             nonlocal separator

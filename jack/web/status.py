@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
 from jack.web.auth import KeyGuard
+from jack.web.listing import Each, list_answer
 
 Row = Mapping[str, Any]
 _ID = re.compile(r"[0-9]{1,18}")
@@ -16,8 +18,9 @@ _ID = re.compile(r"[0-9]{1,18}")
 
 def status_blueprint(
     guard: KeyGuard,
-    list_downloads: Callable[[], Sequence[Row]],
+    each_download: Each,
     get_download: Callable[[int], Row | None],
+    spool_folder: Path | None = None,
 ) -> Blueprint:
     """`GET /downloads` and `GET /downloads/ID` from rows made elsewhere, ready for JSON."""
     status = Blueprint("status", __name__)
@@ -25,7 +28,7 @@ def status_blueprint(
 
     @status.get("/downloads")
     def downloads() -> Response:
-        return jsonify(downloads=list(list_downloads()))
+        return list_answer(each_download, spool_folder, name="downloads")
 
     @status.get("/downloads/<text>")
     def download(text: str) -> Response:

@@ -36,9 +36,23 @@ def read(pid: int) -> Reading:
         descriptors=len(os.listdir(process / "fd")),
         threads=len(tasks),
         written=int(_table(process / "io")["write_bytes"]),
-        cpu_seconds=sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9,
-        wakeups=sum(int(_table(task / "status")["voluntary_ctxt_switches"]) for task in tasks),
+        cpu_seconds=sum(map(_run_seconds, tasks)),
+        wakeups=sum(map(_wakeups, tasks)),
     )
+
+
+def _run_seconds(task: Path) -> float:
+    try:
+        return int((task / "schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        return 0.0  # that thread has ended meanwhile
+
+
+def _wakeups(task: Path) -> int:
+    try:
+        return int(_table(task / "status")["voluntary_ctxt_switches"])
+    except OSError:
+        return 0
 
 
 def _table(path: Path) -> dict[str, str]:

@@ -47,7 +47,7 @@ def shared(
 ) -> Peer:
     """A jack with two friends, three uploads at most, and the owner's side beside it."""
     guard = KeyGuard(KEY, clock, [ANN, BEN])
-    status = status_blueprint(guard, lambda: [], lambda number: None)
+    status = status_blueprint(guard, lambda take: None, lambda number: None)
     peers = peer_blueprint(catalog, guard, gate, tmp_path)
     server = serve_blueprints(peers, status, threads=1)
     return Peer(server, catalog, tmp_path / "library", clock)

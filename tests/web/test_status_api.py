@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,11 @@ ROWS = {1: {"id": 1, "status": "failed"}, 2: {"id": 2, "error": "\ud800"}}
 
 @pytest.fixture
 def get(serve_blueprints: Callable[..., Any], guard: Any) -> Callable[..., requests.Response]:
-    blueprint = status_blueprint(guard, lambda: list(ROWS.values()), ROWS.get)
+    def each(take: Callable[[str], object]) -> None:
+        for row in ROWS.values():
+            take(json.dumps(row))
+
+    blueprint = status_blueprint(guard, each, ROWS.get)
     port = serve_blueprints(blueprint).port
 
     def fetch(path: str, key: str = KEY) -> requests.Response:
