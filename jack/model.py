@@ -87,6 +87,16 @@ class Validator:
 
 
 @dataclass(frozen=True)
+class Expectation:
+    """How many bytes a file must have, and who says so: "content_length", "content_range" or
+    "release_size". `mismatch`: the release says otherwise."""
+
+    size: int
+    source: str
+    mismatch: bool
+
+
+@dataclass(frozen=True)
 class Download:
     """One row of the downloads table, as it was when read. Sizes in bytes, times in aware UTC."""
 

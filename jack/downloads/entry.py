@@ -88,19 +88,22 @@ class Entry:
         file.
         """
         dest = self._completed_path / release.filename
-        with self._database.transaction():  # so that nobody becomes the owner in between
+
+        def record() -> Download:  # at once, so that nobody becomes the owner in between
             owner = self._downloads.owner(dest)
             behind = f"waits for download {owner}, which writes the same file" if owner else None
-            download = self._create(drop, release, dest, owner, behind)
+            return self._create(drop, release, dest, owner, behind)
+
+        download = self._database.commit(record)
         log.info(
             "download %d (%s) from %s: accepted, %s%s",
             download.id,
             download.filename,
             download.peer_name,
             size_text(release.size) if release.size else "size unknown",
-            f"; {behind}" if behind else "",
+            f"; {download.error}" if download.error else "",
         )
-        if owner is None:
+        if download.blocked_by is None:
             self._service.dispatch(download)
 
     def _create(

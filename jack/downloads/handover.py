@@ -162,27 +162,37 @@ class HandoverDesk:
         self._failures = failures
         self._clock = clock
 
-    def begin(self, download: Download) -> None:
-        """Tell every server of the download's category; at once recorded, so that a crash repeats
-        it. Servers whose outcome is on record are left alone.
+    def plan(self, download: Download) -> None:
+        """Note whom to tell, or that there is nobody. Belongs into the transaction that completes
+        the row, so that a crash repeats it. Servers whose outcome is on record are left alone.
         """
         servers = self._importer.servers_for(download.category)
-        if not servers:
-            kind = "Radarr" if download.category == MOVIES else "Sonarr"
-            sentence = f"no {kind} with destination: true is configured to import it"
-            if download.error == sentence:
-                return  # said by an earlier run
-            log.warning(
-                "download %d (%s): no %s with destination: true is configured; it stays at %s",
-                download.id,
-                download.filename,
-                kind,
-                download.dest_path,
-            )
-            self._downloads.import_postponed(download.id, sentence, None)
+        if servers:
+            self._handovers.plan(download.id, servers)
+        else:
+            self._downloads.import_postponed(download.id, _nobody(download), None)
+
+    def tell(self, download: Download) -> None:
+        """Tell every server that was planned."""
+        if self._importer.servers_for(download.category):
+            self._submit(download)
             return
-        self._handovers.plan(download.id, servers)
-        self._submit(download)
+        log.warning(
+            "download %d (%s): %s; it stays at %s",
+            download.id,
+            download.filename,
+            _nobody(download),
+            download.dest_path,
+        )
+
+    def begin(self, download: Download) -> None:
+        """Plan and tell; nothing when an earlier run has said that there is nobody."""
+        if download.error == _nobody(download) and not self._importer.servers_for(
+            download.category
+        ):
+            return
+        self.plan(download)
+        self.tell(download)
 
     def retry(self, download: Download) -> None:
         """A person asks: also what was rejected is tried again, and every pause is cut short."""
@@ -261,6 +271,11 @@ class HandoverDesk:
                 Mark(entry.asked_at, entry.command_id, entry.asks),
             )
             self._importer.submit(handover, [entry.server])
+
+
+def _nobody(download: Download) -> str:
+    kind = "Radarr" if download.category == MOVIES else "Sonarr"
+    return f"no {kind} with destination: true is configured to import it"
 
 
 def _guid(download: Download) -> str:

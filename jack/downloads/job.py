@@ -224,7 +224,7 @@ class Job:
         ledger = RowLedger(
             self._database,
             self._downloads,
-            download.id,
+            download,
             lambda: client.get_release(item_id, run.new_wire()).size,
         )
         state = TransferState(

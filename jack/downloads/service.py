@@ -190,7 +190,15 @@ class DownloadService:
 
     def completed(self, download: Download, size: int) -> None:
         """The file stands, durably: record it, then the stub goes, then *arr is told."""
-        if not self._p.downloads.complete(download.id, size, inode_of(download.dest_path)):
+        inode = inode_of(download.dest_path)
+
+        def record() -> bool:
+            done = self._p.downloads.complete(download.id, size, inode)
+            if done:
+                self._p.handover.plan(download)
+            return done
+
+        if not self._p.database.commit(record):
             return
         log.info(
             "download %d (%s): complete, %s at %s",
@@ -206,7 +214,7 @@ class DownloadService:
         try:
             self._p.settling.remove_stub(download)
             self._settled(download)
-            self._p.handover.begin(download)
+            self._p.handover.tell(download)
         except StorageError as error:
             log.error("download %d: %s; goes on in 30 s", download.id, error)
             self._p.agenda.after(

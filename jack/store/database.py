@@ -8,20 +8,23 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import peewee
 
 from jack.errors import StateError, StorageError
 from jack.store import models
+from jack.store.group import GroupCommit
 from jack.store.migrations import check_version, migrate
 from jack.store.private import open_private, whose
 from jack.store.upgrade import keep_a_copy
 
 FILE_NAME = "jack.db"
 BUSY_TIMEOUT_SECONDS = 20.0
+
+T = TypeVar("T")
 
 
 class Database:
@@ -38,6 +41,7 @@ class Database:
         self.path = folder / FILE_NAME
         # Two threads that meet in SQLite would wait in its busy handler: asleep, and unfairly.
         self._writing = threading.RLock()
+        self._group = GroupCommit(self._writing, self.transaction)
         self._kept: list[sqlite3.Connection] = []
         self.raw = peewee.SqliteDatabase(
             str(self.path),
@@ -134,6 +138,14 @@ class Database:
         """
         with self._writing, translated(), self.raw.atomic("IMMEDIATE"):
             yield
+
+    def commit(self, action: Callable[[], T]) -> T:
+        """The result of `action`, SQL and nothing else, when what it wrote is on the disk. Threads
+        that come at the same moment share one transaction; inside one it is simply part of that.
+        """
+        if self.raw.in_transaction():
+            return action()
+        return self._group.commit(action)
 
     def close(self) -> None:
         """Close this thread's connection and those that were kept for threads of pools."""

@@ -9,8 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from jack.errors import StorageError
-from jack.model import LIVE, Download, DownloadStatus, Overview, Release, Validator, WaitReason
-from jack.store.models import DownloadRow, name_value
+from jack.model import (
+    LIVE,
+    Download,
+    DownloadStatus,
+    Expectation,
+    Overview,
+    Release,
+    Validator,
+    WaitReason,
+)
+from jack.store.models import name_value, time_value
 from jack.store.queue import IS_LIVE, DownloadQueue
 from jack.store.rows import Sql
 
@@ -93,28 +102,33 @@ class Downloads(DownloadQueue):
         """A new row, `queued`, or `waiting` behind `blocked_by`. Raises StorageError when the
         destination already has an owner (a unique index).
         """
-        now = self._clock.now()
-        with self._database.transaction():
-            row = DownloadRow.create(
-                status=(S.WAITING if blocked_by else S.QUEUED).value,
-                wait_reason=WaitReason.BLOCKED.value if blocked_by else None,
-                torrent_filename=torrent_filename,
-                stub_fingerprint=stub_fingerprint,
-                peer_id=peer_id,
-                peer_name=peer_name,
-                item_id=release.id,
-                filename=release.filename,
-                dest_path=dest_path,
-                category=release.category,
-                release_size=release.size,
-                release_json=json.dumps(release_json, ensure_ascii=False),
-                blocked_by=blocked_by,
-                error=sentence,
-                info_hash=info_hash,
-                started_at=now,
-                updated_at=now,
-            )
-        made = self.get(row.id)
+        now = time_value(self._clock.now())
+        columns = {
+            "status": (S.WAITING if blocked_by else S.QUEUED).value,
+            "wait_reason": WaitReason.BLOCKED.value if blocked_by else None,
+            "torrent_filename": name_value(torrent_filename),
+            "stub_fingerprint": stub_fingerprint,
+            "stub_present": True,
+            "peer_id": peer_id,
+            "peer_name": peer_name,
+            "item_id": release.id,
+            "filename": release.filename,
+            "dest_path": name_value(dest_path),
+            "category": release.category,
+            "release_size": release.size,
+            "release_json": json.dumps(release_json, ensure_ascii=False),
+            "expected_bytes_mismatch": False,
+            "downloaded_bytes": 0,
+            "best_bytes": 0,
+            "attempts": 0,
+            "fruitless_attempts": 0,
+            "blocked_by": blocked_by,
+            "error": sentence,
+            "info_hash": info_hash,
+            "started_at": now,
+            "updated_at": now,
+        }
+        made = self._database.commit(lambda: self.get(self._insert(columns)))
         if made is None:
             raise StorageError("the database lost a row it had just taken")
         return made
@@ -140,19 +154,10 @@ class Downloads(DownloadQueue):
     def expect(
         self,
         download_id: int,
-        size: int,
-        source: str,
-        mismatch: bool,
+        expectation: Expectation | None,
         validator: Validator | None = None,
     ) -> bool:
-        return self._update(
-            download_id,
-            LIVE,
-            expected_bytes=size,
-            expected_bytes_source=source,
-            expected_bytes_mismatch=mismatch,
-            **_identity(validator),
-        )
+        return self._update(download_id, LIVE, **_expected(expectation), **_identity(validator))
 
     def set_release_size(self, download_id: int, size: int) -> bool:
         return self._update(download_id, LIVE, release_size=size)
@@ -167,9 +172,15 @@ class Downloads(DownloadQueue):
             **_identity(validator),
         )
 
-    def checkpoint(self, download_id: int, offset: int, validator: Validator | None = None) -> bool:
-        """Bytes [0, offset) of the `.part` are on disk, of the version `validator` names when it is
-        new.
+    def checkpoint(
+        self,
+        download_id: int,
+        offset: int,
+        validator: Validator | None = None,
+        expectation: Expectation | None = None,
+    ) -> bool:
+        """Bytes [0, offset) of the `.part` are on disk, of the version `validator` names and of a
+        file of the size that is expected, when these are new.
 
         Only ever called after the fsync that made it so.
         """
@@ -178,6 +189,7 @@ class Downloads(DownloadQueue):
             LIVE,
             downloaded_bytes=offset,
             best_bytes=Sql("MAX(best_bytes, ?)", offset),
+            **_expected(expectation),
             **_identity(validator),
         )
 
@@ -379,6 +391,16 @@ class Downloads(DownloadQueue):
             blocked_by=None,
             requested=None,
         )
+
+
+def _expected(expectation: Expectation | None) -> dict[str, Any]:
+    if expectation is None:
+        return {}
+    return {
+        "expected_bytes": expectation.size,
+        "expected_bytes_source": expectation.source,
+        "expected_bytes_mismatch": expectation.mismatch,
+    }
 
 
 def _identity(validator: Validator | None) -> dict[str, str | None]:

@@ -48,11 +48,16 @@ class Handovers:
 
     def plan(self, download_id: int, servers: Iterable[str]) -> None:
         """Note whom to tell; servers already noted keep their state."""
-        with self._database.transaction():
-            for server in servers:
+        named = list(servers)
+
+        def record() -> None:
+            for server in named:
                 HandoverRow.insert(
                     download_id=download_id, server=server
                 ).on_conflict_ignore().execute()
+
+        with translated():
+            self._database.commit(record)
 
     def open(self, download_id: int | None = None) -> list[OpenHandover]:
         """Everything that has no outcome yet (of one download), oldest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class DownloadRows:
         return bool(self._change(where, values, updated_at=self._clock.now(), **changes))
 
     def _change(self, where: str, where_values: Sequence[Any], **changes: Any) -> int:
-        """One UPDATE in a transaction of its own; returns how many rows it met.
+        """One UPDATE, durable when it returns how many rows it met.
 
         Written out instead of built by peewee: building takes longer than SQLite needs to run it,
         and some ten of these belong to every download.
@@ -59,8 +59,14 @@ class DownloadRows:
             assignments.append(f"{column} = {sql.text}")
             values += [_plain(each) for each in sql.values]
         statement = f"UPDATE downloads SET {', '.join(assignments)} WHERE {where}"  # noqa: S608
-        with self._database.transaction():
-            return int(self._execute(statement, *values, *where_values).rowcount)
+        values += where_values
+        return self._database.commit(lambda: int(self._execute(statement, *values).rowcount))
+
+    def _insert(self, columns: Mapping[str, Any]) -> int:
+        """One new row, inside a transaction; returns its id."""
+        marks = ", ".join("?" * len(columns))
+        statement = f"INSERT INTO downloads ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
+        return int(self._execute(statement, *columns.values()).lastrowid)
 
     def _execute(self, statement: str, *values: Any) -> Any:
         with translated():

@@ -72,7 +72,7 @@ def test_a_rejection_stays_completed_and_a_retry_imports_without_downloading(
     assert "'Not an upgrade for existing movie file'" in running.why()
     assert "jack retry 1" in running.why()
     assert row.dest_path.read_bytes() == FILM
-    assert [line for line in lines() if "Not an upgrade" in line]
+    eventually(lambda: [line for line in lines() if "Not an upgrade" in line])
     asked = len(peer.requests)
     # A restart is no reason to ask again.
     looks = radarr.dry_runs

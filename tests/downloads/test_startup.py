@@ -11,7 +11,7 @@ import pytest
 
 from jack.downloads.reconcile import reconcile_without_downloads
 from jack.errors import StateError
-from jack.model import DownloadStatus, Validator, WaitReason
+from jack.model import DownloadStatus, Expectation, Validator, WaitReason
 from tests.downloads.world import World
 from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
 from tests.support.waiting import eventually
@@ -36,7 +36,8 @@ def half_done(world: World, peer: ScriptedPeer, number: int = 1) -> None:
     row.part_path.write_bytes(FILM[:400] + b"unsynced garbage")
     world.downloads.begin_attempt(row.id)
     version = Validator('"v1"', None)
-    world.downloads.expect(row.id, len(FILM), "content_length", False, version)
+    expected = Expectation(len(FILM), "content_length", False)
+    world.downloads.expect(row.id, expected, version)
     world.downloads.checkpoint(row.id, 400)
 
 

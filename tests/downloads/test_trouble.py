@@ -115,7 +115,9 @@ def test_a_bug_inside_an_attempt_fails_that_row_with_a_traceback_and_the_slot_li
 
 
 @pytest.mark.fault("B5")
-@pytest.mark.parametrize("method", ["begin_attempt", "expect", "complete", "wait"])
+@pytest.mark.parametrize(
+    "method", ["begin_attempt", "checkpoint", "complete", "import_postponed", "wait"]
+)
 def test_a_database_that_refuses_one_statement_only_delays(
     stepped: World, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -127,11 +129,9 @@ def test_a_database_that_refuses_one_statement_only_delays(
     stepped.start()
     stepped.drop(peer)
     assert happened.wait(20)
-    if method != "expect":
-        on_agenda(stepped, ("row", 1))
-    else:
+    if method == "checkpoint":
         stepped.until(S.WAITING, wait_reason=WaitReason.STORAGE)
-        on_agenda(stepped, ("row", 1))
+    on_agenda(stepped, ("row", 1))
     stepped.advance(30)
     row = stepped.until(S.COMPLETED)
     assert row.dest_path.read_bytes() == FILM
@@ -139,11 +139,10 @@ def test_a_database_that_refuses_one_statement_only_delays(
     assert stepped.side._friends.gate.closed_seconds(connector_id(peer.url)) == 0
 
 
-@pytest.mark.parametrize("method", ["followers", "import_postponed"])
 def test_a_database_that_refuses_after_the_file_is_complete_only_delays_the_rest(
-    stepped: World, monkeypatch: pytest.MonkeyPatch, method: str
+    stepped: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    happened = break_once(monkeypatch, Downloads, method, StorageError(LOCKED))
+    happened = break_once(monkeypatch, Downloads, "followers", StorageError(LOCKED))
     peer = stepped.friend()
     peer.offer(ITEM, FILM, filename="film.mkv")
     stepped.start()
