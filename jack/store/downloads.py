@@ -353,25 +353,6 @@ class Downloads(DownloadQueue):
             for download_id in download_ids:
                 self._change("id = ?", (download_id,), stub_present=False)
 
-    # -- wishes of other processes ---------------------------------------------------------------
-
-    def ask(self, download_id: int, wish: str) -> bool:
-        """Leave a wish ("retry", "cancel") for the running daemon."""
-        return bool(self._change("id = ?", (download_id,), requested=wish))
-
-    def wishes(self) -> list[tuple[int, str]]:
-        rows = self._execute("SELECT id, requested FROM downloads WHERE requested IS NOT NULL")
-        return list(rows.fetchall())
-
-    def wish_granted(self, download_id: int) -> bool:
-        return bool(
-            self._change("id = ? AND requested IS NOT NULL", (download_id,), requested=None)
-        )
-
-    def wish_of(self, download_id: int) -> str | None:
-        row = self._execute("SELECT requested FROM downloads WHERE id = ?", download_id).fetchone()
-        return row[0] if row else None
-
     # -- inside ----------------------------------------------------------------------------------
 
     def _settle(

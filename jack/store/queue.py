@@ -74,6 +74,25 @@ class DownloadQueue(DownloadRows):
         rows = self._execute(statement, WaitReason.SPACE.value, *_LIVE)
         return [(row[0], time_of(row[1])) for row in rows]
 
+    # -- wishes of other processes ---------------------------------------------------------------
+
+    def ask(self, download_id: int, wish: str) -> bool:
+        """Leave a wish ("retry", "cancel") for the running daemon."""
+        return bool(self._change("id = ?", (download_id,), requested=wish))
+
+    def wishes(self) -> list[tuple[int, str]]:
+        rows = self._execute("SELECT id, requested FROM downloads WHERE requested IS NOT NULL")
+        return list(rows.fetchall())
+
+    def wish_granted(self, download_id: int) -> bool:
+        return bool(
+            self._change("id = ? AND requested IS NOT NULL", (download_id,), requested=None)
+        )
+
+    def wish_of(self, download_id: int) -> str | None:
+        row = self._execute("SELECT requested FROM downloads WHERE id = ?", download_id).fetchone()
+        return row[0] if row else None
+
     def _pages(self, where: str, *values: object, by: str = "id") -> Iterator[Download]:
         """Rows by id, some at a time: what is done to one must not depend on all being in memory.
         A row that comes to fit later is met as well, unless it has a lower id.

@@ -178,6 +178,7 @@ def test_line_9_a_friend_lost_in_the_middle_is_probed_outside_the_slots(stepped:
 
     def vanish(request: Request) -> Answer:
         closing.start()
+        eventually(lambda: peer._listener.fileno() == -1, what="the end of the port")
         return Answer(raw=b"")
 
     peer.script(PATH, vanish)
