@@ -77,6 +77,10 @@ class NoSpace(StorageError):
     """Too little free space (ENOSPC, EDQUOT, or below `minFreeBytes`)."""
 
 
+class Shortage(StorageError):
+    """This machine has run out of threads, descriptors or memory."""
+
+
 class PermanentError(JackError):
     """Trying again cannot help.
 

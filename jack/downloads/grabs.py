@@ -20,12 +20,13 @@ from jack.blackhole.disposal import park_failed_stub
 from jack.blackhole.drops import Drop, Verdict
 from jack.downloads.friends import Friends
 from jack.downloads.lanes import Lanes
-from jack.downloads.retry import Jitter, RetryPolicy
+from jack.downloads.retry import SHORTAGE_LOOK_SECONDS, Jitter, RetryPolicy
 from jack.errors import (
     Interrupted,
     JackError,
     PermanentError,
     ProtocolError,
+    Shortage,
     StorageError,
 )
 from jack.model import Release
@@ -33,6 +34,7 @@ from jack.peers.client import PeerClient
 from jack.store.database import Database
 from jack.support.files import printable, safe_filename
 from jack.support.http import Wire
+from jack.support.shortage import as_shortage
 
 log = logging.getLogger(__name__)
 
@@ -165,18 +167,29 @@ class Grabs:
         except Interrupted:
             return
         except StorageError as error:
-            log.error("stub %s: %s; asked again in 30 s", printable(drop.name), error)
-            self._again(pending, DATABASE_RETRY_SECONDS)
+            self._ask_later(pending, error)
         except PermanentError as error:
             if not self._may_be_early(pending, error):
                 self._refuse(pending, error)
         except JackError as error:
             self._postpone(pending, error)
-        except Exception:
+        except Exception as error:
+            shortage = as_shortage(error)
+            if shortage is not None:
+                self._ask_later(pending, shortage)
+                return
             log.exception("stub %s hit a bug in jack; it stays where it is", printable(drop.name))
             self._done(pending)
         else:
             self._done(pending)
+
+    def _ask_later(self, pending: _Pending, error: StorageError) -> None:
+        """This machine's own trouble: neither the peer nor the stub can help it."""
+        short = isinstance(error, Shortage)
+        seconds = SHORTAGE_LOOK_SECONDS if short else DATABASE_RETRY_SECONDS
+        name = printable(pending.drop.name)
+        log.error("stub %s: %s; asked again in %.0f s", name, error, seconds)
+        self._again(pending, seconds)
 
     def _ask(self, pending: _Pending, client: PeerClient) -> Release:
         if self._stopping:

@@ -14,13 +14,14 @@ from datetime import datetime, timedelta
 from jack.downloads.agenda import Agenda
 from jack.downloads.friends import Friends
 from jack.downloads.lanes import Lanes
-from jack.downloads.retry import RetryPolicy
-from jack.errors import Interrupted, JackError, PeerRefused, PeerUnreachable, StorageError
+from jack.downloads.retry import SHORTAGE_LOOK_SECONDS, RetryPolicy
+from jack.errors import Interrupted, JackError, PeerRefused, PeerUnreachable, Shortage, StorageError
 from jack.model import Download, DownloadStatus, WaitReason
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import Clock
 from jack.support.http import Wire
+from jack.support.shortage import as_shortage
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +159,10 @@ class HeldDownloads:
                 client.probe(wire)
                 self._friends.note_answer(peer_id)
         except Interrupted:
+            return
+        except (Shortage, MemoryError) as error:
+            log.error("a look at peer %s: %s; next look in 5 s", peer_id, as_shortage(error))
+            self._look_later(peer_id, SHORTAGE_LOOK_SECONDS)
             return
         except JackError as error:
             if self._friends.note_error(peer_id, error) is None:

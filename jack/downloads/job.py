@@ -8,7 +8,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 from jack.downloads.friends import Friends
-from jack.downloads.retry import GiveUp, Jitter, RetryPolicy, Trial, Wait, judge
+from jack.downloads.retry import (
+    SHORTAGE_LOOK_SECONDS,
+    GiveUp,
+    Jitter,
+    RetryPolicy,
+    Trial,
+    Wait,
+    judge,
+)
 from jack.downloads.row_ledger import RowLedger
 from jack.downloads.slots import Slots
 from jack.errors import Interrupted, JackError, PermanentError, StorageError
@@ -17,6 +25,7 @@ from jack.peers.client import PeerClient
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.http import Wire
+from jack.support.shortage import as_shortage
 from jack.transfer.engine import Engine, Progress, TransferState
 
 log = logging.getLogger(__name__)
@@ -134,6 +143,10 @@ class Job:
             log.error("download %d: %s; next try in 30 s", download_id, error)
             desk.later(download_id, DATABASE_RETRY_SECONDS)
         except Exception as error:  # a bug in the rules: the thread and its slot live on
+            if as_shortage(error) is not None:
+                log.error("download %d: %s; next try in 5 s", download_id, as_shortage(error))
+                desk.later(download_id, SHORTAGE_LOOK_SECONDS)
+                return
             log.exception("download %d hit a bug between two attempts", download_id)
             self._give_up(download_id, desk, error)
 
@@ -202,6 +215,9 @@ class Job:
         except JackError as error:
             return self._failed_attempt(before, download, progress, error, desk)
         except Exception as error:  # a bug: the traceback for us, a sentence for the user
+            shortage = as_shortage(error)
+            if shortage is not None:
+                return self._failed_attempt(before, download, progress, shortage, desk)
             log.exception("download %d (%s) hit a bug", download.id, download.filename)
             desk.failed(download, _BUG.format(type(error).__name__))
             return None

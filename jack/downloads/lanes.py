@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from jack.downloads.retry import SHORTAGE_LOOK_SECONDS
 from jack.support.pools import join_pool
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Lanes:
         self._lock = threading.Lock()
         self._lines: dict[str, deque[Task]] = {}
         self._busy: set[str] = set()
+        self._worked: set[str] = set()
         self._closed = False
         self._pool = ThreadPoolExecutor(max(1, peers), thread_name_prefix="lane")
 
@@ -64,14 +66,28 @@ class Lanes:
             if self._closed or peer_id in self._busy or not self._lines.get(peer_id):
                 return
             self._busy.add(peer_id)
-            self._pool.submit(self._work, peer_id)
+            try:
+                self._pool.submit(self._work, peer_id)
+                return
+            except RuntimeError as error:
+                self._busy.discard(peer_id)
+                if self._closed:
+                    return
+                log.error("no thread for requests to peer %s (%s); next try soon", peer_id, error)
+        self._later(SHORTAGE_LOOK_SECONDS, peer_id, lambda: self._start(peer_id))
 
     def _work(self, peer_id: str) -> None:
+        with self._lock:
+            # The pool may remember a task for which it had no thread: one line, one thread.
+            if peer_id in self._worked:
+                return
+            self._worked.add(peer_id)
         try:
             while (task := self._next(peer_id)) is not None:
                 self._run(peer_id, task)
         finally:
             with self._lock:
+                self._worked.discard(peer_id)
                 self._busy.discard(peer_id)
         pause = self._pause_seconds(peer_id)
         if pause > 0:

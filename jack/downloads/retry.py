@@ -14,6 +14,7 @@ from jack.errors import (
     PeerUnreachable,
     PermanentError,
     ProtocolError,
+    Shortage,
     StorageError,
     TooSlow,
     TransientError,
@@ -23,6 +24,8 @@ from jack.model import WaitReason
 SPACE_LOOK_SECONDS = 5.0
 """How often a download that waits for free space is looked at; costs one statvfs."""
 STORAGE_LOOK_SECONDS = 30.0
+SHORTAGE_LOOK_SECONDS = 5.0
+"""A machine that has run out of threads, descriptors or memory has some again soon, or never."""
 REFUSED_FACTOR = 60
 """A refused key is asked about again after this many base delays at the earliest: a friend's
 intrusion detection counts every wrong key."""
@@ -109,6 +112,8 @@ def judge(policy: RetryPolicy, trial: Trial, error: JackError, jitter: Jitter) -
     pause = trial.peer_pause_seconds or 0.0
     if isinstance(error, NoSpace):
         return Wait(WaitReason.SPACE, SPACE_LOOK_SECONDS, trial.fruitless, counts=False)
+    if isinstance(error, Shortage):
+        return Wait(WaitReason.STORAGE, SHORTAGE_LOOK_SECONDS, trial.fruitless, counts=False)
     if isinstance(error, StorageError):
         return Wait(WaitReason.STORAGE, STORAGE_LOOK_SECONDS, trial.fruitless, counts=False)
     if isinstance(error, PeerRefused):

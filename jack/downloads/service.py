@@ -19,6 +19,7 @@ from jack.downloads.held import HeldDownloads
 from jack.downloads.job import DATABASE_RETRY_SECONDS, Job
 from jack.downloads.lanes import Lanes
 from jack.downloads.retry import (
+    SHORTAGE_LOOK_SECONDS,
     SPACE_LOOK_SECONDS,
     STORAGE_LOOK_SECONDS,
     RetryPolicy,
@@ -34,6 +35,7 @@ from jack.store.downloads import Downloads
 from jack.store.volumes import Volumes
 from jack.support.clock import Clock
 from jack.support.files import printable
+from jack.support.shortage import as_shortage
 
 log = logging.getLogger(__name__)
 
@@ -141,9 +143,12 @@ class DownloadService:
             download = self._p.downloads.get(download_id)
             if download is not None:
                 self.dispatch(download)
-        except StorageError as error:
-            log.error("download %d: %s; looked at again in 30 s", download_id, error)
-            self.later(download_id, DATABASE_RETRY_SECONDS)
+        except (StorageError, MemoryError) as error:
+            shortage = as_shortage(error)
+            seconds = SHORTAGE_LOOK_SECONDS if shortage else DATABASE_RETRY_SECONDS
+            trouble = shortage or error
+            log.error("download %d: %s; looked at again in %.0f s", download_id, trouble, seconds)
+            self.later(download_id, seconds)
 
     def _fits(self, download: Download) -> bool:
         size = download.expected_bytes or download.release_size
@@ -296,6 +301,7 @@ class DownloadService:
 
     def grant_wishes(self) -> None:
         """What `jack retry` and `jack cancel` have asked for since the last look."""
+        self._slots.pump()  # a machine out of threads gets another chance
         for download_id, wish in self._p.downloads.wishes():
             if wish == "cancel":
                 self._cancel(download_id)

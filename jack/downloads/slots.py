@@ -1,7 +1,8 @@
 """The transfer slots: a ThreadPoolExecutor that is never given more work than it has threads.
 
 What waits for a slot waits here, as an id, in a line per peer; peers take turns, so a friend with
-five hundred files does not keep one with a single file waiting.
+five hundred files does not keep one with a single file waiting. The pool is given turns, not ids:
+an id leaves its line only when a thread really takes it, so a machine out of threads loses none.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 
 from jack.support.pools import join_pool
 
@@ -31,6 +31,9 @@ class Slots:
         self._again: dict[int, str] = {}
         self._resting: OrderedDict[int, Callable[[], None]] = OrderedDict()
         self._closed = False
+        self._coming = 0
+        """Turns given to the pool that no thread has taken yet."""
+        self._short = False
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="transfer")
 
     def submit(self, peer_id: str, download_id: int) -> None:
@@ -44,7 +47,7 @@ class Slots:
                 self._again[download_id] = peer_id
                 return
             self._enqueue(peer_id, download_id)
-        self._pump()
+        self.pump()
 
     def withdraw(self, download_id: int) -> bool:
         """Take a download out of its line; False when it is not in one (it may be running)."""
@@ -92,21 +95,43 @@ class Slots:
         self._waiting.add(download_id)
         self._lines.setdefault(peer_id, deque()).append(download_id)
 
-    def _pump(self) -> None:
-        started: list[tuple[int, Future[None]]] = []
+    def pump(self) -> None:
+        """Start what can be started. Also for a later look, when there was no thread before."""
         with self._lock:
-            while len(self._running) < self._size and not self._closed:
-                download_id = self._next()
-                if download_id is None:
+            while self._coming < min(len(self._waiting), self._size - len(self._running)):
+                if self._closed or not self._give_turn():
                     break
-                self._running.add(download_id)
-                started.append((download_id, self._pool.submit(self._work, download_id)))
             give_way = self._resting.popitem(last=False)[1] if self._wanted() else None
-        for download_id, future in started:
-            # Outside the lock: a future that is done already calls back in this very thread.
-            future.add_done_callback(partial(self._ended, download_id))
         if give_way is not None:
             give_way()
+
+    def _give_turn(self) -> bool:
+        try:
+            self._pool.submit(self._turn)
+        except RuntimeError as error:
+            # The pool may run this turn after all, when it has a thread: that does no harm.
+            if not self._short:
+                log.error("no thread for a transfer (%s); the running ones go on first", error)
+            self._short = True
+            return False
+        self._short = False
+        self._coming += 1
+        return True
+
+    def _turn(self) -> None:
+        """In a thread of the pool: the next download whose turn it is, if there still is one."""
+        with self._lock:
+            self._coming = max(0, self._coming - 1)
+            download_id = self._next() if len(self._running) < self._size else None
+            if download_id is None:
+                return
+            self._running.add(download_id)
+        try:
+            self._work(download_id)
+        except Exception:
+            log.exception("download %d ended in a bug", download_id)
+        finally:
+            self._ended(download_id)
 
     def _wanted(self) -> bool:
         return bool(self._waiting and self._resting)
@@ -122,14 +147,11 @@ class Slots:
                 return download_id
         return None
 
-    def _ended(self, download_id: int, future: Future[None]) -> None:
-        error = None if future.cancelled() else future.exception()
-        if error is not None:
-            log.error("download %d ended in a bug", download_id, exc_info=error)
+    def _ended(self, download_id: int) -> None:
         with self._lock:
             self._running.discard(download_id)
             self._resting.pop(download_id, None)
             peer_id = self._again.pop(download_id, None)
             if peer_id is not None and not self._closed:
                 self._enqueue(peer_id, download_id)
-        self._pump()
+        self.pump()

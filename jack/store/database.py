@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import peewee
 
-from jack.errors import StateError, StorageError
+from jack.errors import Shortage, StateError, StorageError
 from jack.store import models
 from jack.store.group import GroupCommit
 from jack.store.migrations import check_version, migrate
@@ -162,7 +162,10 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (peewee.PeeweeException, sqlite3.Error) as error:
-        raise StorageError(f"the database did not take a record: {error}") from error
+        # SQLite's words when it gets no descriptor or no memory, which passes sooner than the rest.
+        is_short = any(words in str(error) for words in ("unable to open", "out of memory"))
+        kind = Shortage if is_short else StorageError
+        raise kind(f"the database did not take a record: {error}") from error
 
 
 def _has_no_tables(path: Path) -> bool:

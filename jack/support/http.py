@@ -35,6 +35,8 @@ from jack.errors import (
 )
 from jack.support.deadlines import Deadlines
 from jack.support.heads import BrokenChunks, NotHTTP, StrictResponse, TLSInstead
+from jack.support.shortage import as_shortage
+from jack.support.tls import tls_error
 from jack.support.wire import Wire
 
 __all__ = [
@@ -244,6 +246,9 @@ def translated(who: str, wire: Wire) -> Iterator[None]:
         raise ProtocolError(
             f"{who} sent something that is not HTTP ({type(error).__name__})"
         ) from error
+    except MemoryError as error:
+        wire.check()
+        raise as_shortage(error) or error from error
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -263,9 +268,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _translate(who: str, error: BaseException, wire: Wire) -> JackError:
     causes = list(_causes(error))
+    shortage = next(filter(None, map(as_shortage, causes)), None)
+    if shortage is not None:
+        return shortage
     tls = _first(causes, ssl.SSLError)
     if tls is not None:
-        return _tls_error(who, tls)
+        return tls_error(who, tls)
     if _first(causes, NameResolutionError, socket.gaierror) is not None:
         return PeerUnreachable(f"{who}: its host name was not found")
     refused = _first(causes, ConnectTimeoutError, requests.ConnectTimeout, NewConnectionError)
@@ -306,18 +314,6 @@ def _short(causes: list[BaseException]) -> str:
             return cause.strerror
     deepest = causes[-1]
     return "timed out" if isinstance(deepest, TimeoutError) else type(deepest).__name__
-
-
-def _tls_error(who: str, error: BaseException) -> JackError:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return PeerRefused(
-            f"{who}: its certificate is not trusted ({error.verify_message}); "
-            "set caFile for a private authority, and check this machine's clock"
-        )
-    reason = str(getattr(error, "reason", None) or "")
-    if "WRONG_VERSION_NUMBER" in reason or "HTTP_REQUEST" in reason or "RECORD_LAYER" in reason:
-        return PeerRefused(f"{who} answers plain HTTP; its url should start with http://")
-    return TransientError(f"{who}: the TLS connection broke ({reason or type(error).__name__})")
 
 
 def read_capped(response: requests.Response, limit: int, *, who: str, wire: Wire) -> bytes:

@@ -9,6 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 def join_pool(pool: ThreadPoolExecutor, seconds: float) -> bool:
     """Wait for the work of a pool that was shut down; False when some has not ended in time."""
     waiter = threading.Thread(target=pool.shutdown, daemon=True)
-    waiter.start()
+    try:
+        waiter.start()
+    except RuntimeError:  # no thread left to wait in; who stops with a limit does not wait here
+        return False
     waiter.join(seconds)
     return not waiter.is_alive()

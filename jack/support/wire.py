@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from jack.errors import JackError, StorageError, TransientError
+from jack.errors import JackError, Shortage, TransientError
 from jack.support.deadlines import Deadlines
 
 
@@ -71,9 +71,7 @@ class Wire:
         try:
             ticket = deadlines.add(seconds, late)
         except RuntimeError as problem:
-            raise StorageError(
-                f"no thread left to watch a connection with ({problem})"
-            ) from problem
+            raise Shortage(f"no thread left to watch a connection with ({problem})") from problem
         try:
             yield
         finally:

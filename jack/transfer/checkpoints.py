@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jack.errors import StorageError
+from jack.errors import Shortage, StorageError
 from jack.support.clock import Clock
 
 
@@ -101,7 +101,7 @@ class Checkpoints:
         try:
             thread.start()
         except RuntimeError as error:
-            raise StorageError(f"no thread left to sync with ({error})") from error
+            raise Shortage(f"no thread left to sync with ({error})") from error
         self._thread = thread
 
     def _loop(self) -> None:

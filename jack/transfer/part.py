@@ -15,8 +15,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from jack.errors import NoSpace, PermanentError, StorageError
+from jack.errors import NoSpace, PermanentError, Shortage, StorageError
 from jack.support.files import fsync_directory, is_listed, rename_new, same_file
+from jack.support.shortage import as_shortage
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ def disk_errors(doing: str) -> Iterator[None]:
                 f"cannot {doing}: {why}; this file system or a limit of this process does not allow"
                 " files that big"
             ) from error
-        raise StorageError(f"cannot {doing}: {why}") from error
+        kind = StorageError if as_shortage(error) is None else Shortage
+        raise kind(f"cannot {doing}: {why}") from error
 
 
 class Part:

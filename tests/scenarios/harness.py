@@ -121,17 +121,18 @@ class Jack:
 
     # -- the process -----------------------------------------------------------------------------
 
-    def start(self, *options: str, wait: bool = True) -> subprocess.Popen[bytes]:
-        """`jack run`; returns when it says that it is up."""
+    def start(
+        self, *options: str, wait: bool = True, before: Sequence[str] = (), **popen: Any
+    ) -> subprocess.Popen[bytes]:
+        """`jack run`; returns when it says that it is up.
+
+        `before` is a command that starts it, `popen` what Popen gets beside or instead of ours.
+        """
         said = len(self.log)
+        command = [*before, *self._command("run", "-c", str(self.config_path), *options)]
         with self.log_path.open("ab") as log:
-            process = subprocess.Popen(
-                self._command("run", "-c", str(self.config_path), *options),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=_environment(),
-            )
+            ours = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            process = subprocess.Popen(command, **{**ours, "env": environment(), **popen})
         self.process = process
         self._processes.append(process)
         if wait:
@@ -289,7 +290,7 @@ def run_jack(
     return subprocess.run(
         [sys.executable, *script, *arguments],
         cwd=cwd,
-        env=_environment(),
+        env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -297,7 +298,7 @@ def run_jack(
     )
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """So that the checkout runs, whatever is installed, and no config of this machine is found."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("JACK_")}
     path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
