@@ -115,9 +115,8 @@ class DownloadSide:
     def _build_handover(self, config: Config) -> tuple[Importer, HandoverDesk]:
         handovers = Handovers(self._database, self._clock)
         failures = Failures(self._database, self._clock)
-        journal = ImportJournal(
-            self._database, self._downloads, handovers, failures, self._settling.imported
-        )
+        clean_up = self._settling.imported if self._settings.unlink_imported_files else None
+        journal = ImportJournal(self._database, self._downloads, handovers, failures, clean_up)
         importer = Importer(
             [ArrClient(arr_server(server)) for server in config.servers if server.destination],
             journal,

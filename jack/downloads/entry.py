@@ -16,7 +16,7 @@ from jack.downloads.handover import HandoverDesk
 from jack.downloads.retry import RetryPolicy
 from jack.downloads.service import DownloadService
 from jack.downloads.settling import Settling
-from jack.downloads.wishes import FINISHED
+from jack.downloads.wishes import CANCELLED_BY_USER, FINISHED
 from jack.model import Download, DownloadStatus, Release
 from jack.peers.protocol import release_to_json
 from jack.store.database import Database
@@ -147,6 +147,8 @@ class Entry:
     def _tidy_stub(self, download: Download) -> None:
         if download.status in FINISHED:
             self._settling.remove_stub(download)
+        elif download.status is DownloadStatus.CANCELLED:
+            self._settling.finish_cancel(download, download.error or CANCELLED_BY_USER)
         else:
             self._settling.park_stub(download)
 

@@ -30,7 +30,8 @@ class ImportJournal:
     """Where the importer's threads write down what the servers said (the Journal and ReportJournal
     of the arr room).
 
-    `on_imported` is called after the last word about a download was recorded: it is in a library.
+    `on_imported` is called when a download is in a library and no other server is still to say its
+    word: before that last word is recorded, so that a crash repeats the call.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class ImportJournal:
         downloads: Downloads,
         handovers: Handovers,
         failures: Failures,
-        on_imported: Callable[[Download], object] = lambda download: None,
+        on_imported: Callable[[Download], object] | None = None,
     ) -> None:
         self._database = database
         self._downloads = downloads
@@ -81,17 +82,21 @@ class ImportJournal:
         served.
         """
         with self._database.connection():
-            with self._database.transaction():
-                self._handovers.settle(download_id, server, HandoverState.IMPORTED)
+            if self._on_imported is not None:
                 changed = self._downloads.imported(download_id)
-            if not changed:
-                return
-            log.info("%s: %s has imported it", self._name(download_id), server)
-            self._after_the_last(download_id)
+                self._before_the_last(download_id, server)
+                self._handovers.settle(download_id, server, HandoverState.IMPORTED)
+            else:
+                with self._database.transaction():
+                    changed = self._downloads.imported(download_id)
+                    self._handovers.settle(download_id, server, HandoverState.IMPORTED)
+            if changed:
+                log.info("%s: %s has imported it", self._name(download_id), server)
 
     def rejected(self, download_id: int, server: str, sentence: str) -> None:
         """While another server may still take it, the row goes on saying so."""
         with self._database.connection():
+            self._before_the_last(download_id, server)
             with self._database.transaction():
                 changed = self._handovers.settle(download_id, server, HandoverState.REJECTED)
                 told = (
@@ -106,10 +111,10 @@ class ImportJournal:
                     sentence,
                     download_id,
                 )
-            self._after_the_last(download_id)
 
     def lost(self, download_id: int, server: str, sentence: str) -> None:
         with self._database.connection():
+            self._before_the_last(download_id, server)
             with self._database.transaction():
                 changed = self._handovers.settle(download_id, server, HandoverState.LOST)
                 told = (
@@ -119,7 +124,6 @@ class ImportJournal:
                 )
             if told:
                 log.warning("%s: %s", self._name(download_id), sentence)
-            self._after_the_last(download_id)
 
     def reporting(self, failure_id: int, server: str, grabbed_id: int) -> bool:
         with self._database.connection():
@@ -133,11 +137,14 @@ class ImportJournal:
         with self._database.connection():
             self._failures.settle(failure_id, server)
 
-    def _after_the_last(self, download_id: int) -> None:
-        """Not before every server has said its word: the file may be what another one waits for."""
+    def _before_the_last(self, download_id: int, server: str) -> None:
+        """Not before every other server has said its word: the file may be what one waits for."""
+        if self._on_imported is None:
+            return
         download = self._downloads.get(download_id)
         imported = download is not None and download.status is DownloadStatus.IMPORTED
-        if download is not None and imported and not self._handovers.open(download_id):
+        others = [each for each in self._handovers.open(download_id) if each.server != server]
+        if download is not None and imported and not others:
             self._on_imported(download)
 
     def _name(self, download_id: int) -> str:

@@ -47,8 +47,9 @@ class Settling:
         if self._watch_path is None:
             return
         parked = self._watch_path / FAILED_FOLDER / download.torrent_filename
-        if os.path.lexists(parked):
-            remove_stub(parked, download.stub)
+        if os.path.lexists(parked) and remove_stub(parked, download.stub):
+            with contextlib.suppress(StorageError):
+                fsync_directory(parked.parent)
         path = self._watch_path / download.torrent_filename
         if remove_stub(path, download.stub, is_news=download.id not in self._stuck):
             with self._lock:
@@ -144,10 +145,16 @@ class Settling:
         """
         if not self._downloads.cancel(download.id, sentence):
             return False
+        self.finish_cancel(download, sentence)
+        return True
+
+    def finish_cancel(self, download: Download, sentence: str) -> None:
+        """What a cancel does to files. Again at the next start when a crash came between: the stub
+        goes last, and until it does, the row says that it is still there.
+        """
         self.remove_part(download)
         self._downloads.forget_part(download.id, sentence)
         self.park_stub(download)
-        return True
 
 
 def inode_of(path: Path) -> int | None:

@@ -23,7 +23,14 @@ def main() -> int:
     parser.add_argument("--mutant", choices=sorted(BUGS), help="a bug to put into jack first")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    plan = Plan(options.seed, options.most, options.every, options.point, options.mutant)
+    plan = Plan(
+        seed=options.seed,
+        most=options.most,
+        every=options.every,
+        first=options.point or 1,
+        only=options.point,
+        mutant=options.mutant,
+    )
     bad = False
     with (
         tempfile.TemporaryDirectory(dir=folder_in_memory()) as folder,

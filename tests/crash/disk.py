@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -69,14 +68,18 @@ def take(root: Path) -> Image:
 
 
 def put(image: Image, root: Path, kept: Mapping[FileId, Path]) -> dict[FileId, FileId]:
-    """Make `root` look like `image`; returns the new id of each file. Files in `kept` have another
-    name outside the root, from where they come back as the very same file: jack knows stubs by
-    their inode, and never writes to them."""
-    shutil.rmtree(root, ignore_errors=True)
+    """Make `root` look like `image`; returns the new id of each file. Folders stay the same ones.
+    Files in `kept` have another name outside the root, from where they come back as the very same
+    file: jack knows stubs by their inode, and never writes to them."""
+    for path, _, names in os.walk(root, topdown=False):
+        for name in names:
+            os.unlink(os.path.join(path, name))
+        if os.path.relpath(path, root) not in {".", *image.folders}:
+            os.rmdir(path)
     ids: dict[FileId, FileId] = {}
     first: dict[FileId, Path] = {}
     for folder in sorted(image.folders):
-        (root / folder).mkdir()
+        (root / folder).mkdir(exist_ok=True)
     for path, file in image.names().items():
         if origin(file) in kept:
             os.link(kept[origin(file)], root / path)

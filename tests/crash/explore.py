@@ -31,6 +31,8 @@ from tests.scenarios.harness import CHECKOUT
 LOOK_SECONDS = 0.003
 PATIENCE_SECONDS = 20.0
 BUSY_TRIES = 3
+ENOUGH_VIOLATIONS = 20
+"""Each may have cost all patience."""
 ENDS = 3
 """So many runs have to come to their end by themselves: threads do not take turns twice in the same
 way, so the number of writes and checkpoints differs from run to run."""
@@ -142,7 +144,7 @@ class Explorer:
         self._zygote = zygote
         self._story = story
         self._plan = plan
-        self._world = World(folder, story.play, story.with_arr)
+        self._world = World(folder, story.play, story.with_arr, story.cleans_up)
         self._start = self._begin()
 
     def close(self) -> None:
@@ -248,10 +250,11 @@ class Explorer:
         """Start again, until everything has settled; what is wrong before or after."""
         world, story = self._world, self._story
         found = list(judge.found_dead(world))
+        if found and self._plan.stop_at_first:
+            return found
         rows = [row for row in world.rows() if row["filename"] == FILM]
         claimed = max((row["downloaded_bytes"] for row in rows), default=0)
-        world.peer.requests.clear()
-        world.log.write_bytes(b"")
+        world.begin()
         ended = self._run(watched=False)
         if not ended.was_settled:
             text = world.log.read_text(errors="replace")[-3000:]
@@ -276,12 +279,28 @@ class Explorer:
             kill=kill,
             from_signal=stopping,
             failing_sync=story.failing_sync,
+            in_blocks=story.in_blocks,
             mutant=self._plan.mutant,
             before=before,
         )
         if stopping:
             return self._zygote.run(order, lambda: is_half_way(world))
-        return self._zygote.run(order, lambda: is_settled(story, world))
+        return self._zygote.run(order, self._cancelling() if story.cancelled else self._is_settled)
+
+    def _is_settled(self) -> bool:
+        return is_settled(self._story, self._world)
+
+    def _cancelling(self) -> Callable[[], bool]:
+        """Cancels once, half way."""
+        wished: list[bool] = []
+
+        def look() -> bool:
+            if not wished and is_half_way(self._world):
+                self._world.cancel()
+                wished.append(True)
+            return self._is_settled()
+
+        return look
 
     def _note(self, tally: Tally, number: int, where: str, found: Iterable[str]) -> None:
         story, plan = self._story.name, self._plan
@@ -327,7 +346,8 @@ class Crew:
                         return
                     if not explorer.visit(number, tally, lock):
                         ends.append(number)
-                    if len(ends) == ENDS or (plan.stop_at_first and tally.violations):
+                    most = 1 if plan.stop_at_first else ENOUGH_VIOLATIONS
+                    if len(ends) == ENDS or len(tally.violations) >= most:
                         over.set()
             except BaseException:
                 over.set()
@@ -336,8 +356,11 @@ class Crew:
                 explorer.close()
 
         with ThreadPoolExecutor(len(self._zygotes)) as pool:
-            for done in [pool.submit(work, index) for index in range(len(self._zygotes))]:
-                done.result()
+            try:
+                for done in [pool.submit(work, index) for index in range(len(self._zygotes))]:
+                    done.result()
+            finally:
+                over.set()  # also when a timeout has interrupted the waiting
         return tally
 
 

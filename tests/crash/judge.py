@@ -33,7 +33,8 @@ MOST_AGAIN = 2 * CHECKPOINT_BYTES + PIECE_BYTES
 written."""
 MOST_IMPORTS = 2
 _RANGE = re.compile(r"bytes=([0-9]+)-")
-_LIVE = {"queued", "downloading", "waiting", "failed"}
+_UNFINISHED = {"queued", "downloading", "waiting", "failed", "cancelled"}
+_PARKED = {"failed", "cancelled"}
 
 
 def found_dead(world: World) -> Iterator[str]:
@@ -49,8 +50,9 @@ def found_dead(world: World) -> Iterator[str]:
         claimed = row["downloaded_bytes"]
         body = BODIES.get(row["etag"], BODIES['"v1"'])[:claimed]
         held = [data for data in (part, whole) if data is not None and data[:claimed] == body]
-        finished = row["status"] not in _LIVE
-        if claimed and not held and not (finished and shelved):
+        finished = row["status"] not in _UNFINISHED
+        given_up = row["status"] == "cancelled" or row["requested"] == "cancel"
+        if claimed and not held and not (finished and shelved) and not given_up:
             length = None if part is None else len(part)
             yield f"the row claims {claimed} bytes, which the .part ({length} bytes) has not"
         if finished and whole is None and not shelved:
@@ -85,7 +87,10 @@ def at_the_end(story: Story, world: World) -> Iterator[str]:
     """Of the settled world (I1, I2, I4, I5, I9)."""
     yield from _files(story, world)  # first: looking into the database makes files beside it
     yield from _rows(story, world)
-    yield from _database(world)
+    yield from _database(world, "jack.db", len(MIGRATIONS))
+    if story.old_schema is not None:
+        copy = f"jack.db.schema-{story.old_schema}"
+        yield from _database(world, copy, story.old_schema)
     yield from _secrets(world)
     if world.arr is not None:
         if len(world.arr.commands) > MOST_IMPORTS:
@@ -101,7 +106,7 @@ def _rows(story: Story, world: World) -> Iterator[str]:
     for row in rows:
         if row["status"] != story.status:
             yield f"the row ended as {row['status']}: {row['error']}"
-        if story.status != "failed" and row["downloaded_bytes"] != SIZE:
+        if row["downloaded_bytes"] != (0 if story.status in _PARKED else SIZE):
             yield f"the row has {row['downloaded_bytes']} bytes in the end"
 
 
@@ -112,11 +117,15 @@ def _files(story: Story, world: World) -> Iterator[str]:
         "watch": set(),
         "completed": {FILM} if story.status == "completed" else set(),
     }
-    if story.status == "failed":
+    if story.status in _PARKED:
         expected |= {"watch": {"failed"}, "watch/failed": {STUB}}
+    if story.old_schema is not None:
+        expected["state"].add(f"jack.db.schema-{story.old_schema}")
     image = disk.take(world.root)
     for folder in {*image.folders, *expected}:
         names = set(image.folders.get(folder, {})) - {OTHER}
+        if folder == "watch" and not image.folders.get("watch/failed"):
+            names.discard("failed")  # emptied, it may stay
         if names != expected.get(folder, set()):
             yield f"{folder or 'the root'} holds {sorted(names)} in the end"
     data = image.read(f"completed/{FILM}")
@@ -126,18 +135,23 @@ def _files(story: Story, world: World) -> Iterator[str]:
         yield f"imported {len(world.arr.shelf)} times"
 
 
-def _database(world: World) -> Iterator[str]:
-    with contextlib.closing(sqlite3.connect(world.state / "jack.db")) as connection:
+def _database(world: World, name: str, version: int) -> Iterator[str]:
+    if not (world.state / name).exists():
+        yield f"there is no {name}"
+        return
+    with contextlib.closing(sqlite3.connect(world.state / name)) as connection:
         answers: Mapping[str, Any] = {
             "integrity_check": [("ok",)],
             "foreign_key_check": [],
-            "user_version": [(len(MIGRATIONS),)],
+            "user_version": [(version,)],
             "journal_mode": [("wal",)],
         }
-        for name, expected in answers.items():
-            found = connection.execute(f"PRAGMA {name}").fetchall()
+        for pragma, expected in answers.items():
+            found = connection.execute(f"PRAGMA {pragma}").fetchall()
             if found != expected:
-                yield f"{name} says {found}"
+                yield f"{pragma} of {name} says {found}"
+        if not connection.execute("SELECT COUNT(*) FROM downloads").fetchone()[0]:
+            yield f"{name} is empty"
 
 
 def _secrets(world: World) -> Iterator[str]:

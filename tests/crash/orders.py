@@ -100,6 +100,8 @@ class Order:
     """Count from SIGTERM on."""
     failing_sync: int | None = None
     """This sync of a `.part` fails with EIO, once."""
+    in_blocks: bool = False
+    """Bytes go past the page cache, in small blocks."""
     mutant: str | None = None
     before: Journal | None = None
     """What an earlier run left uncertain, with the ids of the files as they are now."""

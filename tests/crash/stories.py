@@ -30,6 +30,10 @@ from tests.support.scripted_peer import Answer, Request
 HALF = SIZE // 2
 OLD_OFFSET = 2 * CHECKPOINT_BYTES
 OTHER = "Other (2019).mkv"
+_ENDS = {
+    "imported": "SELECT COUNT(*), SUM(state != 'open') FROM handovers",
+    "failed": "SELECT COUNT(*), SUM(settled) FROM failure_reports",
+}
 NOON = "2026-01-01T12:00:00.000Z"
 
 
@@ -49,6 +53,13 @@ class Story:
     failing_sync: int | None = None
     stopped: bool = False
     """SIGTERM comes in the middle; only what follows is counted."""
+    cancelled: bool = False
+    """Somebody cancels it in the middle."""
+    in_blocks: bool = False
+    cleans_up: bool = False
+    """The *arr copies, and our own file is to be removed after that."""
+    old_schema: int | None = None
+    """What the database is upgraded from; a copy of it has to be kept."""
     first_life: KillAt | None = None
     """How an earlier run has ended, whose traces are the beginning of this one."""
 
@@ -73,46 +84,71 @@ def _paused_once(world: World, request: Request) -> Answer:
     return replace(answer, pause_at=HALF) if world.asked == 1 else answer
 
 
+def _always_paused(world: World, request: Request) -> Answer:
+    return replace(world.honest(request), pause_at=HALF)
+
+
 def _gone(world: World, request: Request) -> Answer:
     return Answer(404, {"Content-Type": "application/json"}, json.dumps({"error": "gone"}).encode())
 
 
-def _old_schema(world: World) -> None:
-    """Version 1 of the schema: one download is half done, of another the end was recorded."""
-    stub = world.drop()
-    columns: dict[str, Any] = {
+def _row(world: World, stub: os.stat_result, **changes: Any) -> dict[str, Any]:
+    """Columns that every version of the schema has, of a download that was under way."""
+    return {
+        "status": "downloading",
         "torrent_filename": STUB,
         "stub_fingerprint": f"{stub.st_ino}:{stub.st_mtime_ns}:{stub.st_size}",
         "stub_present": 1,
         "peer_id": world.peer_id,
         "peer_name": "friend",
         "item_id": ITEM,
+        "filename": FILM,
+        "dest_path": str(world.completed / changes.get("filename", FILM)),
         "category": 2000,
         "release_size": SIZE,
         "release_json": "{}",
         "expected_bytes": SIZE,
         "expected_bytes_source": "content_length",
         "expected_bytes_mismatch": 0,
+        "downloaded_bytes": OLD_OFFSET,
+        "best_bytes": OLD_OFFSET,
         "etag": '"v1"',
         "attempts": 1,
         "fruitless_attempts": 0,
         "started_at": NOON,
         "updated_at": NOON,
+        **changes,
     }
-    half = {"status": "downloading", "filename": FILM, "dest_path": str(world.completed / FILM)}
-    half |= {"downloaded_bytes": OLD_OFFSET, "best_bytes": OLD_OFFSET}
-    whole = {"status": "completed", "filename": OTHER, "dest_path": str(world.completed / OTHER)}
-    whole |= {"downloaded_bytes": SIZE, "best_bytes": SIZE, "completed_at": NOON}
-    whole |= {"torrent_filename": "Other.torrent", "item_id": "c:movie:2", "stub_present": 0}
+
+
+def _plant(world: World, versions: int, *rows: Mapping[str, Any]) -> None:
+    """A database of that schema with those rows, and half the file."""
     database = SqliteDatabase(str(world.state / "jack.db"), pragmas={"journal_mode": "wal"})
-    migrate(database, MIGRATIONS[:1])
-    for row in (columns | half, columns | whole):
+    migrate(database, MIGRATIONS[:versions])
+    for row in rows:
         names, marks = ", ".join(row), ", ".join("?" * len(row))
         database.execute_sql(f"INSERT INTO downloads ({names}) VALUES ({marks})", (*row.values(),))
     database.close()
-    body = BODIES['"v1"']
-    (world.completed / PART).write_bytes(body[: OLD_OFFSET + 1000])
-    (world.completed / OTHER).write_bytes(body)
+    (world.completed / PART).write_bytes(BODIES['"v1"'][: OLD_OFFSET + 1000])
+
+
+def _old_schema(world: World) -> None:
+    """Version 1 of the schema: one download is half done, another was just complete."""
+    stub = world.drop()
+    whole = {"status": "completed", "filename": OTHER, "completed_at": NOON, "stub_present": 0}
+    whole |= {"downloaded_bytes": SIZE, "best_bytes": SIZE}
+    whole |= {"torrent_filename": "Other.torrent", "item_id": "c:movie:2"}
+    _plant(world, 1, _row(world, stub), _row(world, stub, **whole))
+    (world.completed / OTHER).write_bytes(BODIES['"v1"'])
+
+
+def _dropped_again(world: World) -> None:
+    """A download had failed half way; its stub stands in `failed/`, and was dropped once more."""
+    old = world.drop()
+    (world.watch / "failed").mkdir()
+    (world.watch / STUB).rename(world.watch / "failed" / STUB)
+    _plant(world, len(MIGRATIONS), _row(world, old, status="failed", error="x", stub_present=0))
+    world.drop()
 
 
 STORIES: Mapping[str, Story] = {
@@ -122,11 +158,15 @@ STORIES: Mapping[str, Story] = {
         Story("resume", "completed", _cut_once),
         Story("restart", "completed", _changed_meanwhile, version='"v2"', fetches_again=True),
         Story("shutdown", "completed", _paused_once, stopped=True),
-        Story("migration", "completed", _honest, _old_schema),
+        Story("migration", "completed", _honest, _old_schema, old_schema=1),
         Story("second-start", "completed", _honest, first_life=KillAt(2, "write completed/")),
         Story("second-end", "imported", _honest, with_arr=True, first_life=KillAt(1, "remove c")),
         Story("sync-error", "completed", _honest, failing_sync=2),
         Story("refusal", "failed", _gone, with_arr=True),
+        Story("blocks", "completed", _cut_once, in_blocks=True),
+        Story("second-drop", "completed", _honest, _dropped_again),
+        Story("cancel", "cancelled", _always_paused, cancelled=True, fetches_again=True),
+        Story("cleanup", "imported", _honest, with_arr=True, cleans_up=True),
     )
 }
 
@@ -138,13 +178,16 @@ def is_settled(story: Story, world: World) -> bool:
     rows = world.rows()
     if not rows or any(row["status"] != story.status for row in rows):
         return False
-    return story.status != "failed" or not _open_reports(world)
+    return not _open_ends(world, story)
 
 
-def _open_reports(world: World) -> bool:
+def _open_ends(world: World, story: Story) -> bool:
+    """Whether a server is still to be asked or told."""
+    if story.status not in _ENDS:
+        return False
     with contextlib.suppress(sqlite3.Error), world.database() as connection:
-        found = connection.execute("SELECT MIN(settled) FROM failure_reports").fetchone()[0]
-        return found != 1
+        all_ends, ends = connection.execute(_ENDS[story.status]).fetchone()
+        return not all_ends or all_ends != ends
     return True
 
 

@@ -14,9 +14,10 @@ from tests.crash.conftest import Explore
 from tests.crash.explore import Plan
 from tests.crash.planted import BUGS
 
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="the shim reads /proc/self/fd"
-)
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the shim reads /proc/self/fd"),
+    pytest.mark.timeout(300),
+]
 
 SHOWN_BY = {
     "offset_before_sync": "resume",

@@ -21,8 +21,8 @@ from typing import Any
 from jack.peers.protocol import connector_id
 from tests.crash import disk
 from tests.crash.disk import Image
-from tests.crash.orders import FileId, Journal
-from tests.scenarios.harness import content, server_entry, stub_bytes
+from tests.crash.orders import FileId, Journal, origin
+from tests.scenarios.harness import PATIENCE_SECONDS, content, server_entry, stub_bytes
 from tests.support.fake_arr_imports import ImportingArr
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
 from tests.support.waiting import eventually
@@ -83,7 +83,7 @@ class Moment:
 class World:
     """One installation in `folder`, with a friend that answers as `play` says."""
 
-    def __init__(self, folder: Path, play: Play, with_arr: bool, unlink: bool = False) -> None:
+    def __init__(self, folder: Path, play: Play, with_arr: bool, cleans_up: bool) -> None:
         self.folder = folder
         self.root = folder / "root"
         self.config = folder / "jack.yaml"
@@ -99,9 +99,11 @@ class World:
         self.peer.offer(ITEM, BODIES['"v1"'], filename=FILM, etag='"v1"')
         self.peer.always(file_path(ITEM), self._answer)
         self.arr = ShelvingArr() if with_arr else None
+        if self.arr is not None:
+            self.arr.leaves_source = cleans_up
         for path in (self.root, self._vault, self.watch, self.completed, self.state):
             path.mkdir(parents=True)
-        self.config.write_text(json.dumps(self._settings(unlink)))
+        self.config.write_text(json.dumps(self._settings(cleans_up)))
 
     @property
     def watch(self) -> Path:
@@ -115,7 +117,7 @@ class World:
     def state(self) -> Path:
         return self.root / "state"
 
-    def _settings(self, unlink: bool) -> dict[str, Any]:
+    def _settings(self, cleans_up: bool) -> dict[str, Any]:
         downloads = {
             "watchPath": str(self.watch),
             "completedPath": str(self.completed),
@@ -123,7 +125,7 @@ class World:
             "retryMaxDelayMs": 20,
             "checkpointBytes": CHECKPOINT_BYTES,
             "minFreeBytes": 0,
-            "unlinkImportedFiles": unlink,
+            "unlinkImportedFiles": cleans_up,
         }
         peer = {"name": "friend", "url": self.peer.url, "apiKey": PEER_KEY}
         blocks: dict[str, Any] = {"jack": {"statePath": str(self.state)}, "downloads": downloads}
@@ -186,14 +188,31 @@ class World:
 
     def restore(self, moment: Moment) -> Journal | None:
         """Make it so again; what was uncertain then, for the next run."""
-        self.gate = threading.Event()
         ids = disk.put(moment.image, self.root, self._stubs)
-        self.log.write_bytes(b"")
-        self.peer.requests.clear()
         self.asked = moment.asked
         if self.arr is not None:
             self.arr.memory = moment.memory
+            if self.arr.leaves_source:
+                self._know_again(ids)
+        self.begin()
         return disk.renumbered(moment.journal, ids) if moment.journal else None
+
+    def begin(self) -> None:
+        """A jack is about to start."""
+        self.gate = threading.Event()
+        self.log.write_bytes(b"")
+        self.peer.requests.clear()
+
+    def _know_again(self, ids: Mapping[FileId, FileId]) -> None:
+        """jack knows the file it has finished by its inode, which putting it back has changed."""
+        new = {origin(file): inode for file, inode in ids.items()}
+        for row in self.rows():
+            inode = int(row["finished_inode"] or 0)
+            if new.get(inode, inode) != inode:
+                connection = sqlite3.connect(self.state / "jack.db")
+                with contextlib.closing(connection), connection:
+                    update = "UPDATE downloads SET finished_inode = ? WHERE id = ?"
+                    connection.execute(update, (str(new[inode]), row["id"]))
 
     # -- looking -----------------------------------------------------------------------------------
 
@@ -211,6 +230,12 @@ class World:
         with contextlib.suppress(sqlite3.Error), self.database() as connection:
             return list(connection.execute("SELECT * FROM downloads ORDER BY id"))
         return []
+
+    def cancel(self) -> None:
+        """What `jack cancel` leaves in the row for a jack that runs."""
+        connection = sqlite3.connect(self.state / "jack.db", timeout=PATIENCE_SECONDS)
+        with contextlib.closing(connection), connection:
+            connection.execute("UPDATE downloads SET requested = 'cancel'")
 
     def version_of(self, data: bytes) -> str | None:
         """Which whole version of the file that is."""

@@ -20,12 +20,14 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from jack import download_side
 from jack.arr import follow
 from jack.arr.handover import Pauses
 from jack.config import load_config
 from jack.daemon import run_daemon
 from jack.downloads import retry
 from jack.support.logs import set_up_logging
+from jack.transfer import sink
 from tests.crash import planted
 from tests.crash.orders import Journal, Order
 from tests.crash.shim import Shim
@@ -35,8 +37,15 @@ SHORTER: tuple[tuple[Any, str, Any], ...] = (
     (follow, "END_PAUSES", Pauses(0.005, 0.05)),
     (follow, "GRAB_PAUSE_SECONDS", 0.005),
     (retry, "STORAGE_LOOK_SECONDS", 0.02),
+    (download_side, "WISH_LOOK_SECONDS", 0.02),
 )
 """Waits of minutes and seconds; nothing else of jack is changed."""
+BLOCKS: tuple[tuple[Any, str, Any], ...] = (
+    (sink, "BLOCK_BYTES", 16 * 1024),
+    (sink, "WORTH_BLOCKS_BYTES", 32 * 1024),
+    (sink, "LINGER_SECONDS", 0.005),
+)
+"""What makes a small file one of those that go past the page cache."""
 
 
 _LENGTH = struct.Struct(">Q")
@@ -101,7 +110,7 @@ def _run(order: Order, report: int) -> None:
         for standard in (1, 2):
             os.dup2(log, standard)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for module, name, value in SHORTER:
+        for module, name, value in (*SHORTER, *(BLOCKS if order.in_blocks else ())):
             assert hasattr(module, name), name
             setattr(module, name, value)
         shim = Shim(order, report) if order.watched else None

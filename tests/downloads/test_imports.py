@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from jack.blackhole.stub import NoStub, build_stub, info_hash, read_torrent
+from jack.downloads.handover import ImportJournal
 from jack.downloads.settling import Settling
 from jack.downloads.wishes import retry_offline
 from jack.model import Download, DownloadStatus, Stub
 from jack.peers.protocol import connector_id
+from jack.store.failures import Failures
 from jack.store.handovers import Handovers
 from tests.downloads.test_endings import server
 from tests.downloads.world import World
@@ -326,6 +328,30 @@ def test_a_file_that_another_download_still_needs_stays(stepped: World, finished
     assert not unlinking(stepped).imported(finished)
     stepped.downloads.imported(second.id)
     assert unlinking(stepped).imported(finished)
+
+
+def test_the_copy_goes_when_the_last_server_has_spoken_and_again_after_a_crash_in_between(
+    stepped: World, finished: Download
+) -> None:
+    handovers = Handovers(stepped.database, stepped.clock)
+    failures = Failures(stepped.database, stepped.clock)
+    handovers.plan(finished.id, ["One", "Two"])
+    calls: list[int] = []
+
+    def clean_up(download: Download) -> None:
+        calls.append(download.id)
+        if len(calls) == 1:
+            raise KeyboardInterrupt  # what a crash looks like from here
+
+    journal = ImportJournal(stepped.database, stepped.downloads, handovers, failures, clean_up)
+    journal.imported(finished.id, "One")
+    assert calls == [], "the second server may want the file too"
+    with pytest.raises(KeyboardInterrupt):
+        journal.imported(finished.id, "Two")
+    assert [each.server for each in handovers.open()] == ["Two"], "so the next start asks again"
+    journal.imported(finished.id, "Two")
+    assert calls == [finished.id] * 2
+    assert handovers.open() == []
 
 
 @pytest.mark.fault("A6")
