@@ -59,6 +59,15 @@ class StrictResponse(http.client.HTTPResponse):
         codings = self.headers.get_all("Transfer-Encoding") or []
         if not self.chunked and any("chunked" in coding.lower() for coding in codings):
             raise NotHTTP("a chunked body in other codings")
+        self._settle_length()
+
+    def _settle_length(self) -> None:
+        """What urllib3 would complain of later, when nobody closes the connection any more."""
+        values = self.headers.get_all("Content-Length") or []
+        if self.chunked:
+            del self.headers["Content-Length"]  # it means nothing (RFC 9112 section 6.3)
+        elif len({length.strip() for value in values for length in value.split(",")}) > 1:
+            raise NotHTTP("several lengths")
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
