@@ -61,7 +61,7 @@ class RandomStubs:
     def _mutate(self, data: bytearray) -> None:
         pick = self._pick
         at, end = sorted(pick.randrange(len(data) + 1) for _ in range(2))
-        how = pick.randrange(6)
+        how = pick.randrange(7)
         if how == 0 and at < len(data):
             data[at] ^= 1 << pick.randrange(8)
         elif how == 1:
@@ -72,6 +72,8 @@ class RandomStubs:
             del data[at:]
         elif how == 4:
             data[at:at] = data[at:end]
+        elif how == 5:
+            data[:0] = pick.choice([b" ", b"\n", b"\xef\xbb\xbf"])
         else:
             data += pick.choice([b" ", b"\r\n", b"\0", b"x", bytes(data)])
 
