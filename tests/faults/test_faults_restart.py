@@ -39,10 +39,8 @@ m.{owner}.{method} = die
 @pytest.mark.parametrize(
     ("thread", "module", "owner", "method", "error"),
     [
-        ("agenda", "jack.downloads.agenda", "Agenda", "run", "BaseException('x')"),
         ("agenda", "jack.downloads.agenda", "Agenda", "run", "SystemExit(0)"),
         ("intake", "jack.blackhole.intake", "Intake", "step", "BaseException('x')"),
-        ("intake", "jack.blackhole.intake", "Intake", "run", "KeyboardInterrupt()"),
         ("import-Radarr", "jack.arr.lane", "Lane", "step", "BaseException('x')"),
         ("http", "jack.web.server", "Server", "_run", "ValueError('x')"),
         ("library-", "jack.library.sync", "ServerSync", "_run", "ValueError('x')"),
