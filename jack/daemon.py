@@ -22,7 +22,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from jack import wiring
-from jack.config import Config
+from jack.config import Config, gaps
 from jack.download_side import DownloadSide
 from jack.downloads.reconcile import reconcile_without_downloads
 from jack.store.database import Database
@@ -56,22 +56,24 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
         lock.acquire()
         stack.callback(lock.release)
         _warn_of_network(config.jack.state_path)
+        for gap in gaps(config):
+            log.warning("%s: %s", gap.what, gap.remedy)
+        if config.jack.api_key is not None:
+            # Imported late: a jack that only downloads does not carry a web server.
+            from jack.http_side import check_port, start_http_side
+
+            check_port(config)  # before anything is changed
         database = Database(config.jack.state_path)
         stack.callback(database.close)
         watch = _Watch(signals, StateGuard(database, lock.path), clock)
         stack.enter_context(watch.excepthook())
         downloads = Downloads(database, clock)
         if config.jack.api_key is not None:
-            # Imported late: a jack that only downloads does not carry a web server.
-            from jack.http_side import start_http_side
-
             start_http_side(config, database, downloads, clock, stack)
         if config.downloads is None:
             reconcile_without_downloads(downloads)
-            if config.jack.api_key is not None:
-                log.info("jack is up and shares; the config has no downloads block")
-            else:
-                log.warning("jack is up and idle: the config has neither downloads nor jack.apiKey")
+            idle = config.jack.api_key is None
+            log.info("jack is up and %s: no downloads in the config", "idle" if idle else "shares")
             return 0 if watch.wait([]) else 1
         side = DownloadSide(config, config.downloads, database, clock)
         side.start(signals.stop)

@@ -23,7 +23,7 @@ from jack.web.auth import Friend, KeyGuard
 from jack.web.links import DownloadLinks
 from jack.web.pace import UploadPace
 from jack.web.peer_api import peer_blueprint
-from jack.web.server import Server
+from jack.web.server import Server, check_free
 from jack.web.status import status_blueprint
 from jack.web.torznab import torznab_blueprint
 from jack.web.uploads import UploadGate
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ANY_ADDRESS = ""
+
+
+def check_port(config: Config) -> None:
+    """Raises UserError when the port of internalUrl cannot be had right now."""
+    check_free(ANY_ADDRESS, config.jack.port)
 
 
 def start_http_side(

@@ -18,6 +18,7 @@ from jack.config.model import (
     WatchMode,
 )
 from jack.config.secret import Secret
+from jack.config.uses import gaps
 
 __all__ = [
     "DEFAULT_PORT",
@@ -35,5 +36,6 @@ __all__ = [
     "ShareConfig",
     "WatchMode",
     "find_config",
+    "gaps",
     "load_config",
 ]

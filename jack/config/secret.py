@@ -14,10 +14,16 @@ from jack.config.tree import At, Entries, Node, Problem, Scalar, is_null
 MAX_SECRET_BYTES = 64 * 1024
 
 _PLACEHOLDERS = frozenset(
-    "change-me change_me changeme replace-me replace_me replaceme"
-    " your-api-key your_api_key yourapikey your-api-key-here".split()
+    "changeme changethis changeit replaceme replacethis fillmein apikey apikeyhere"
+    " yourapikey yourapikeyhere yourkey yourkeyhere yoursecret yourtoken"
+    " todo tbd placeholder insertkeyhere".split()
 )
-"""What people leave standing from an example; anyone could guess it."""
+"""What people leave standing from an example, in small letters and digits only; anyone could guess
+it."""
+_UNEXPANDED = re.compile(
+    r"\$\{.*\}|\{\{.*\}\}|<.*>|\$[A-Za-z_][A-Za-z0-9_]*|%[A-Za-z_][A-Za-z0-9_]*%"
+)
+"""What other programs replace: nobody did, so it is not the key."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USUAL_VARIABLE = re.compile(r"(?=.{1,40}$)[A-Z]+(_[A-Z0-9]+)*")
 """Any other name may be the key itself, put here by mistake, and is not repeated."""
@@ -101,8 +107,11 @@ def _check_header_name(name: Scalar) -> None:
 def _value_problem(value: str) -> str | None:
     if not value.strip():
         return "is empty"
-    if value.lower() in _PLACEHOLDERS:
+    letters = "".join(filter(str.isalnum, value.lower()))
+    if letters in _PLACEHOLDERS or not set(value.lower()) - set("x*.0-_"):
         return "is still the placeholder of an example; put the real one here"
+    if _UNEXPANDED.fullmatch(value):
+        return "is a placeholder that nobody filled in; for a variable write {env: NAME}"
     if value != value.strip():
         return "starts or ends with a space"
     # Header bytes are Latin-1 (PEP 3333, http.client); a control character could end the header.

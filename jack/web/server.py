@@ -14,6 +14,7 @@ from waitress import wasyncore
 from waitress.server import create_server
 
 from jack.errors import UserError
+from jack.support.ports import holder_of
 from jack.web.channel import FairChannel
 from jack.web.pace import UploadPace
 from jack.web.readahead import ReadAhead
@@ -139,6 +140,11 @@ class Server:
         return True
 
 
+def check_free(host: str, port: int) -> None:
+    """Raises UserError when the port cannot be had right now."""
+    _bound(host, port).close()
+
+
 def _bound(host: str, port: int) -> socket.socket:
     """A listening socket; for "any address" one for IPv6 and IPv4 where the system can do that."""
     if not 0 <= port <= MAX_PORT:
@@ -155,9 +161,10 @@ def _bound(host: str, port: int) -> socket.socket:
 def _bind_problem(host: str, port: int, error: OSError) -> str:
     where = f"port {port} on {host or 'any address'}"
     if error.errno == errno.EADDRINUSE:
+        holder = holder_of(port)
         return (
-            f"{where} is already in use: stop the program that has it, "
-            "or give jack another port in jack.internalUrl"
+            f"{where} is already in use{f' by {holder}' if holder else ''}: stop the program that"
+            " has it, or give jack another port in jack.internalUrl"
         )
     if error.errno == errno.EACCES:
         return f"{where} may not be used by this user: choose a port above 1023"

@@ -78,11 +78,12 @@ def test_it_works_while_the_daemon_runs_and_does_not_disturb_it(tmp_path: Path) 
     jack = Jack(tmp_path / "you")
     try:
         jack.start()
+        said = len(jack.log)
         done = jack.run("doctor")
         assert done.returncode == 0, done.stdout + done.stderr
         assert "FAIL" not in done.stdout
         assert jack.stubs() == set()
         assert jack.stop() == 0
-        assert "WARNING" not in jack.log
+        assert "WARNING" not in jack.log[said:]
     finally:
         jack.close()
