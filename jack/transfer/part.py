@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NOT_A_PLAIN_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.EMLINK}
+WORTH_DROPPING_BYTES = 8 * 1024 * 1024
 _NO_MODES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -58,6 +59,7 @@ class Part:
         self._name_is_safe = True
         self.end = 0
         """Bytes [0, end) have been written, durable or not."""
+        self._uncached = 0
 
     def __enter__(self) -> Part:
         return self
@@ -213,6 +215,17 @@ class Part:
         if not self._name_is_safe:
             fsync_directory(self.path.parent)
             self._name_is_safe = True
+        self._leave_cache(end)
+
+    def _leave_cache(self, end: int) -> None:
+        """A film as large as all memory must not push out what others of this machine read."""
+        if end - self._uncached < WORTH_DROPPING_BYTES or not hasattr(os, "posix_fadvise"):
+            return
+        with contextlib.suppress(OSError):  # only advice
+            os.posix_fadvise(
+                self.descriptor, self._uncached, end - self._uncached, os.POSIX_FADV_DONTNEED
+            )
+        self._uncached = end
 
     def deliver(self, size: int) -> None:
         """Give the synced file of `size` bytes its final name, durably. Never replaces what has

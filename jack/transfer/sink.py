@@ -17,9 +17,9 @@ from typing import Protocol
 from jack.support.clock import Clock
 from jack.transfer.part import Part
 
-BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 512 * 1024
 """One write past the page cache. Two such blocks belong to a transfer."""
-WORTH_BLOCKS_BYTES = 8 * BLOCK_BYTES
+WORTH_BLOCKS_BYTES = 16 * BLOCK_BYTES
 """What is shorter is over before blocks and their thread pay."""
 ALIGNMENT_BYTES = 4096
 """Of memory, offset and length: the largest that disks of today ask for."""

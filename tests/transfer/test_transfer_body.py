@@ -335,6 +335,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 direct_only = pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="O_DIRECT is not everywhere")
 
 
+@pytest.mark.fault("D20")
 @direct_only
 def test_a_long_sized_body_goes_past_the_page_cache(rig: Rig, taken: list[str]) -> None:
     rig.attempt()

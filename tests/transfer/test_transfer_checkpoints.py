@@ -12,6 +12,8 @@ import pytest
 
 from jack.errors import Interrupted, JackError, StorageError, TransientError
 from jack.support.clock import Clock, SystemClock
+from jack.transfer import part as part_module
+from jack.transfer.body import Way
 from jack.transfer.checkpoints import Checkpoints, Rhythm
 from tests.support.clock import FakeClock
 from tests.support.scripted_peer import ScriptedPeer
@@ -260,3 +262,28 @@ def test_a_drop_is_recorded_to_the_last_byte_received(rig: Rig) -> None:
         rig.attempt()
     assert rig.row.events[-1] == ("checkpoint", 1_234_567)
     assert (rig.progress.start_offset, rig.progress.end_offset) == (0, 1_234_567)
+
+
+@pytest.mark.fault("D20")
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="not everywhere")
+@pytest.mark.parametrize("refuses", [False, True])
+def test_what_is_on_the_disk_leaves_the_page_cache(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, refuses: bool
+) -> None:
+    dropped: list[tuple[int, int]] = []
+
+    def fadvise(descriptor: int, offset: int, length: int, advice: int) -> None:
+        assert advice == os.POSIX_FADV_DONTNEED
+        dropped.append((offset, length))
+        if refuses:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(part_module, "WORTH_DROPPING_BYTES", 100_000)
+    monkeypatch.setattr(os, "posix_fadvise", fadvise)
+    body = film(1_000_000)
+    rig.peer.offer(ITEM, body)
+    rig.attempt(frozenset({Way.PORTABLE}))
+    assert rig.dest.read_bytes() == body
+    ends = [0, *(offset + length for offset, length in dropped)]
+    assert [offset for offset, _ in dropped] == ends[:-1], "each byte once, in order"
+    assert len(body) - ends[-1] < 100_000
