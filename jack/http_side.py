@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from jack.config import Config
 from jack.downloads.explain import record
-from jack.errors import StorageError
 from jack.library.sharing import Sharing
 from jack.peers.client import PeerClient
 from jack.peers.search import ASKS_PER_PEER, PeerSearch
@@ -28,9 +25,6 @@ from jack.web.status import status_blueprint
 from jack.web.torznab import torznab_blueprint
 from jack.web.uploads import UploadGate
 from jack.wiring import arr_server, peer
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -81,24 +75,12 @@ def start_http_side(
     status = status_blueprint(guard, each, row, config.jack.state_path)
     app = create_app([peers, status, torznab_blueprint(search, guard, links, clock)])
     pace = UploadPace(rate) if rate else None
-    server = Server(_connected(app, database), ANY_ADDRESS, config.jack.port, pace=pace)
+    server = Server(app, ANY_ADDRESS, config.jack.port, pace=pace, enter=database.keep_connection)
     stack.callback(server.stop, 2.0)
     stack.callback(search.stop, 1.0)
     server.start()
     sharing.start()
     log.info("friends reach jack on port %d", server.port)
-
-
-def _connected(app: WSGIApplication, database: Database) -> WSGIApplication:
-    """`app` in threads that keep their connection: opening one takes longer than most answers."""
-
-    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        # What needs the database says so itself; `/ping` answers without.
-        with contextlib.suppress(StorageError):
-            database.keep_connection()
-        return app(environ, start_response)
-
-    return answer
 
 
 def _friends_search(config: Config, clock: Clock, stack: ExitStack) -> PeerSearch:

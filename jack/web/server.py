@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
 from waitress.server import create_server
 
-from jack.errors import UserError
+from jack.errors import JackError, UserError
 from jack.support.ports import holder_of
 from jack.web.channel import FairChannel
 from jack.web.pace import UploadPace
@@ -31,6 +33,8 @@ MAX_CONNECTIONS = 256
 MAX_PORT = 65_535
 LOOP_SECONDS = 1.0
 """How long the loop may sleep when nothing happens."""
+ENTRANCE_SECONDS = 5.0
+READ_AHEAD_SECONDS = 0.5
 _STUMBLE_SECONDS = 0.1
 _ANY_ADDRESS = frozenset({"", "*", "::"})
 
@@ -38,7 +42,8 @@ _ANY_ADDRESS = frozenset({"", "*", "::"})
 class Server:
     """Serves `app`. The port is taken at once; requests are answered after `start`.
 
-    Port 0 takes any free one. `pace` limits how fast files leave, None means not at all. Raises
+    Port 0 takes any free one. `pace` limits how fast files leave, None means not at all. Every
+    thread calls `enter` once before it answers anything. Raises
     UserError when the port cannot be had.
     """
 
@@ -49,7 +54,9 @@ class Server:
         port: int,
         threads: int = 8,
         pace: UploadPace | None = None,
+        enter: Callable[[], None] = lambda: None,
     ) -> None:
+        self._enter = enter
         self._app = app
         self._pace = pace
         self._ahead = ReadAhead()
@@ -81,6 +88,9 @@ class Server:
         queue_log = logging.getLogger(f"{__name__}.queue")
         queue_log.setLevel(logging.ERROR)
         self._server.task_dispatcher.queue_logger = queue_log
+        all_entered = threading.Barrier(self._threads)
+        for _ in range(self._threads):
+            self._server.add_task(_Entrance(self._enter, all_entered))
         self._loop = threading.Thread(target=self._run, name="http", daemon=True)
         self._loop.start()
 
@@ -96,7 +106,8 @@ class Server:
             self._socket.close()
         elif self._server is not None and self._close_server(self._loop, deadline):
             self._server = None
-        self._ahead.join(max(0.0, deadline - time.monotonic()))
+        # One that waits for a disk ends with the process, at the latest.
+        self._ahead.join(min(READ_AHEAD_SECONDS, max(0.0, deadline - time.monotonic())))
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -138,6 +149,26 @@ class Server:
             return False
         server.trigger.close()
         return True
+
+
+class _Entrance:
+    """What each thread does first; the barrier keeps one from doing it for another."""
+
+    def __init__(self, enter: Callable[[], None], all_entered: threading.Barrier) -> None:
+        self._enter = enter
+        self._all_entered = all_entered
+
+    def service(self) -> None:
+        try:
+            self._enter()
+        except JackError as error:
+            # Answers that need it will say so themselves.
+            log.warning("a thread of the HTTP side starts without: %s", error)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self._all_entered.wait(ENTRANCE_SECONDS)
+
+    def cancel(self) -> None:
+        """The server ends before it began."""
 
 
 def check_free(host: str, port: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import time
 from collections.abc import Callable
 from typing import NoReturn
 from urllib.parse import quote
@@ -16,6 +17,8 @@ from jack.web.readahead import BLOCK_BYTES, ReadAhead, is_cached
 
 log = logging.getLogger(__name__)
 
+_CACHED_SECONDS = 5.0
+"""Bytes seen in memory are taken to be there for so long: small sends need not ask each time."""
 _ATTR_CHARACTERS = "!#$&+-.^_`|~"
 """What RFC 8187 section 3.2.1 lets stand unescaped besides letters and digits."""
 
@@ -36,7 +39,8 @@ class FileWindow:
         self._span = span
         self._on_close = on_close
         self._position = 0
-        self._fetched_up_to = 0
+        self._cached_up_to = 0
+        self._known_since_seconds = 0.0
         self._is_closed = False
 
     @property
@@ -54,20 +58,29 @@ class FileWindow:
         with 0, use `read_ahead`.
         """
         wanted = min(count, self.left)
-        fetched = self._fetched_up_to - self.offset
-        if fetched > 0:
-            # Asking again would never end where the cache keeps nothing.
-            return min(wanted, fetched)
+        known = self._cached_up_to - self.offset
+        if known > 0 and time.monotonic() - self._known_since_seconds < _CACHED_SECONDS:
+            return min(wanted, known)
         for some in (wanted, min(wanted, BLOCK_BYTES)):
             if is_cached(self._opened.descriptor, self.offset, some):
+                self._know(some)
                 return some
         return 0
 
     def read_ahead(self, ahead: ReadAhead, count: int, done: Callable[[], None]) -> None:
         """Have up to `count` bytes from here read into the system's cache, then call `done`."""
         wanted = min(count, self.left)
-        self._fetched_up_to = self.offset + wanted
-        ahead.want(self._opened, self.offset, wanted, done)
+
+        def has_read() -> None:
+            # Asking again could go on for ever where the cache keeps nothing.
+            self._know(wanted)
+            done()
+
+        ahead.want(self._opened, self.offset, wanted, has_read)
+
+    def _know(self, count: int) -> None:
+        self._cached_up_to = self.offset + count
+        self._known_since_seconds = time.monotonic()
 
     def read(self, size: int = -1) -> bytes:
         wanted = self.left if size < 0 else min(size, self.left)

@@ -39,7 +39,7 @@ def jack(tmp_path: Path) -> Iterator[SharingJack]:
 
 def prompt(url: str) -> None:
     """jack answers while others try to keep it busy."""
-    assert requests.get(url + "/ping", timeout=2).json() == {"status": "OK"}
+    assert requests.get(url + "/ping", timeout=10).json() == {"status": "OK"}
 
 
 # -- half requests -------------------------------------------------------------------------------

@@ -93,6 +93,7 @@ def serving(name: str) -> int:
 
 @pytest.mark.usefixtures("sending")
 class TestReaders:
+    @pytest.mark.fault("V4")
     def test_slow_ones_hold_neither_the_only_thread_nor_memory_nor_disk(
         self, peer: Any, big: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -162,6 +163,7 @@ class TestReaders:
 
 @pytest.mark.usefixtures("sending")
 class TestVanishing:
+    @pytest.mark.fault("V5")
     def test_two_hundred_aborted_requests_leave_no_descriptor(self, peer: Any, big: str) -> None:
         peer.get("/ping")
         before = open_files()
@@ -198,6 +200,7 @@ class TestVanishing:
 
 @pytest.mark.usefixtures("sending")
 class TestShrinking:
+    @pytest.mark.fault("V2")
     def test_a_file_cut_while_it_is_sent_ends_the_connection_short(
         self, peer: Any, big: str, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -210,6 +213,7 @@ class TestShrinking:
         assert "became shorter" in caplog.text
         assert peer.get("/ping").status_code == 200
 
+    @pytest.mark.fault("V2")
     def test_a_file_cut_between_the_look_and_the_sending_is_never_announced_as_shorter(
         self, peer: Any, big: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -182,6 +182,7 @@ class TestUploads:
         with pytest.raises(ValueError, match="nobody"):
             UploadGate(0)
 
+    @pytest.mark.fault("V4")
     def test_twenty_slow_readers_do_not_stop_ping(
         self, peer: Peer, clock: Any, catalog: Catalog, serve_blueprints: Callable[..., Server]
     ) -> None:
@@ -262,6 +263,7 @@ class Steps:
 class TestPace:
     RATE = 160_000
 
+    @pytest.mark.fault("V7")
     def test_no_more_than_the_rate_is_granted(self) -> None:
         now = Steps()
         pace = UploadPace(self.RATE, now)
@@ -271,6 +273,7 @@ class TestPace:
             now.seconds += 0.01
         assert granted == pytest.approx(10 * self.RATE, rel=0.05)
 
+    @pytest.mark.fault("V7")
     def test_whoever_waits_gets_the_same_whatever_the_order_of_asking(self) -> None:
         now = Steps()
         pace = UploadPace(self.RATE, now)
@@ -340,6 +343,7 @@ class TestPace:
         with pytest.raises(ValueError, match="nothing"):
             UploadPace(0)
 
+    @pytest.mark.fault("V7")
     @pytest.mark.usefixtures("sending")
     def test_a_file_takes_as_long_as_the_rate_says_and_ping_does_not(
         self, peer: Peer, clock: Any, catalog: Catalog, serve: Callable[..., Server]

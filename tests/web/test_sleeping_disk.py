@@ -97,7 +97,7 @@ class TestOpening:
         eventually(lambda: len(answers) == refused)
         assert {answer.status_code for answer in answers} == {503}
         assert {answer.headers["Retry-After"] for answer in answers} == {"20"}
-        assert requests.get(shared.url + "/ping", timeout=1).ok
+        assert requests.get(shared.url + "/ping", timeout=10).ok
         assert shared.get("/peer/search").status_code == 200
         disk.wake()
         for thread in asking:
@@ -116,7 +116,7 @@ class TestOpening:
                 stack.enter_context(requested(shared, item))
                 assert disk.asked.acquire(timeout=20)
             assert shared.get(item).status_code == 503
-            assert requests.get(shared.url + "/ping", timeout=1).ok
+            assert requests.get(shared.url + "/ping", timeout=10).ok
             disk.wake()
 
 
@@ -176,7 +176,7 @@ def test_a_first_look_into_the_library_that_takes_long_does_not_hold_all_threads
         eventually(lambda: shared.catalog._waiting_for_scan == FIRST_SCAN_WAITERS)
         answer = shared.get(search)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "20")
-        assert requests.get(shared.url + "/ping", timeout=1).ok
+        assert requests.get(shared.url + "/ping", timeout=10).ok
         disk.wake()
         eventually(lambda: shared.get(search).ok)
 
@@ -210,7 +210,7 @@ class TestReading:
             assert head.startswith(b"HTTP/1.1 200")
             assert disk.asked.acquire(timeout=20)
             assert shared.get(fast).content == DATA
-            assert requests.get(shared.url + "/ping", timeout=1).ok
+            assert requests.get(shared.url + "/ping", timeout=10).ok
             disk.wake()
             assert len(body) + read_rest(reader) == len(DATA)
 
@@ -224,7 +224,7 @@ class TestReading:
         for thread in asking:
             thread.start()
         assert disk.asked.acquire(timeout=20)
-        assert requests.get(shared.url + "/ping", timeout=1).ok
+        assert requests.get(shared.url + "/ping", timeout=10).ok
         disk.wake()
         for thread in asking:
             thread.join(20)
@@ -255,7 +255,7 @@ class TestReading:
         with requested(shared, slow) as reader:
             read_head(reader)
             assert disk.asked.acquire(timeout=20)
-            shared.server.stop(0.5)
+            shared.server.stop(10)
             assert read_rest(reader) == 0
         disk.wake()
         shared.server.stop(10)

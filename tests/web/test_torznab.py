@@ -454,6 +454,7 @@ def test_a_link_that_was_changed_or_has_no_key_brings_nothing(arr: Arr, shelf: S
 # -- errors ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("V10")
 @pytest.mark.parametrize("accept", ["application/rss+xml, application/xml", "*/*", "text/html"])
 @pytest.mark.parametrize("key", ["", "&apikey=wrong"])
 def test_a_bad_key_is_error_100_with_status_200(arr: Arr, accept: str, key: str) -> None:
@@ -466,6 +467,7 @@ def test_a_bad_key_is_error_100_with_status_200(arr: Arr, accept: str, key: str)
         assert error.attrib["description"]
 
 
+@pytest.mark.fault("V10")
 @pytest.mark.parametrize(
     ("query", "code"),
     [
