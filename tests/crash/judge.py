@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -163,7 +164,12 @@ def _secrets(world: World) -> Iterator[str]:
 
 
 def said(world: World) -> Iterator[str]:
-    """A traceback is a bug, whatever came of it."""
+    """A traceback is a bug, whatever came of it; and nothing is said twice (I10)."""
     log = world.log.read_text(errors="replace")
     if "Traceback" in log:
         yield f"a traceback:\n{log[log.index('Traceback') :][:2000]}"
+    trouble = [line for line in log.splitlines() if " WARNING " in line or " ERROR " in line]
+    lines = Counter(line.split(" ", 2)[-1] for line in trouble)
+    for line, count in lines.items():
+        if count > 1:
+            yield f"said {count} times: {line}"
