@@ -125,14 +125,13 @@ class DownloadService:
 
     def go_on(self, ids: Sequence[int], seconds: float = 0.0, first: int = 0) -> None:
         """Give many downloads, from position `first`, their next step in `seconds`: some at a time,
-        so that others that are due get their turn. What runs by then has had it.
+        so that others that are due get their turn.
         """
         end = first + STEPS_AT_ONCE
 
         def step() -> None:
             for download_id in ids[first:end]:
-                if not self._slots.is_running(download_id):
-                    self._dispatch_id(download_id)
+                self._dispatch_id(download_id)
             self.go_on(ids, first=end)
 
         if first < len(ids):
