@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 from array import array
-from datetime import datetime
 from pathlib import Path
 
 from jack.blackhole.drops import Drop
@@ -134,13 +133,14 @@ class Entry:
     def _resume(self) -> int:
         """Only ids are in memory: there may be tens of thousands."""
         now, longest = self._clock.now(), max(MAX_WAIT_SECONDS, self._policy.max_seconds)
-        waits: dict[datetime | None, array[int]] = {}
-        for download_id, due in self._downloads.due():
-            when = due if due is not None and due > now else None
-            waits.setdefault(when, array("q")).append(download_id)
-        for due, ids in waits.items():
-            # A clock that was wrong when the row was written must not make it wait for years.
-            seconds = min((due - now).total_seconds(), longest) if due else 0.0
+        waits: dict[float, array[int]] = {}
+        for download_id, due, written in self._downloads.due():
+            # A clock behind the row's own time is wrong (a board without a battery starts in 1970):
+            # the wait is not longer for it than it was. Nor for one that was wrong then.
+            since = max(now, written) if written is not None else now
+            wait = (due - since).total_seconds() if due is not None else 0.0
+            waits.setdefault(min(max(wait, 0.0), longest), array("q")).append(download_id)
+        for seconds, ids in waits.items():
             self._service.go_on(ids, seconds)
         return sum(map(len, waits.values()))
 

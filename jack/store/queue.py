@@ -62,17 +62,19 @@ class DownloadQueue(DownloadRows):
         where = f"dest_path = ? AND blocked_by = ? AND {IS_LIVE} ORDER BY id"
         return self._list(where, name_value(of.dest_path), of.id, *_LIVE)
 
-    def due(self) -> list[tuple[int, datetime | None]]:
-        """The ids of all live rows, oldest first, each with when it may go on; None is now.
+    def due(self) -> list[tuple[int, datetime | None, datetime | None]]:
+        """The ids of all live rows, oldest first, each with when it may go on (None is now), and
+        when that was written.
 
         A wait for space ends by a look at the disk, not by the clock.
         """
         statement = (
-            "SELECT id, CASE WHEN wait_reason = ? THEN NULL ELSE next_attempt_at END"  # noqa: S608
+            "SELECT id, CASE WHEN wait_reason = ? THEN NULL ELSE next_attempt_at END,"  # noqa: S608
+            " updated_at"
             f" FROM downloads WHERE {IS_LIVE} ORDER BY id"
         )
         rows = self._execute(statement, WaitReason.SPACE.value, *_LIVE)
-        return [(row[0], time_of(row[1])) for row in rows]
+        return [(row[0], time_of(row[1]), time_of(row[2])) for row in rows]
 
     # -- wishes of other processes ---------------------------------------------------------------
 
