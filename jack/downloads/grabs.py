@@ -161,9 +161,8 @@ class Grabs:
             self._stubs.forget(drop.name)
             return
         try:
-            release = self._ask(pending, client)
-            self._database.keep_connection()
-            self._register(drop, release)
+            self._database.keep_connection()  # an answer that is no release is recorded as well
+            self._register(drop, self._ask(pending, client))
         except Interrupted:
             return
         except StorageError as error:

@@ -124,7 +124,7 @@ def test_line_3_what_the_friend_does_not_have_is_parked_with_a_line(
     eventually(lambda: running.parked == ["a.torrent"])
     assert not stub.exists()
     assert running.rows() == []
-    (said,) = (line for line in lines() if "refused" in line)
+    (said,) = eventually(lambda: [line for line in lines() if "refused" in line])
     assert "HTTP 404" in said
     assert "failed/a.torrent" in said
 

@@ -308,7 +308,7 @@ def test_a_certificate_that_does_not_fit_is_refused_for_all_downloads_of_the_fri
         row = running.until(S.WAITING, number)
         assert row.attempts == 0
     assert reason in running.why(1)
-    assert "caFile" in running.why(1)
+    assert ("caFile" in running.why(1)) is (days is None)
     assert "clock" in running.why(1)
     assert peer.requests == [], "the key never leaves"
     client = PeerClient(Peer("0", "ann", peer.url, "key", ca_file=str(certificate)), connections=1)
