@@ -85,10 +85,32 @@ class _Watched:
     """Tells the current wire which socket carries its exchange, and reads answers strictly."""
 
     response_class: type[http.client.HTTPResponse] = StrictResponse
+    _handle: socket.socket | None = None
 
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]  # urllib3's connection stands behind this class
+        try:
+            super().connect()  # type: ignore[misc]  # urllib3's connection stands behind this class
+        finally:
+            self._close_handle()
         _bind_current(self, fresh=True)
+
+    def _new_conn(self) -> socket.socket:
+        """The wire gets a second handle on the socket at once: for TLS the first one is taken over
+        by the handshake, which may last as long as the other side likes.
+        """
+        sock: socket.socket = super()._new_conn()  # type: ignore[misc]
+        wire = _current_wire.get()
+        if wire is not None:
+            self._handle = sock.dup()
+            wire.bind(self._handle)
+        return sock
+
+    def _close_handle(self) -> None:
+        handle, self._handle = self._handle, None
+        wire = _current_wire.get()
+        if handle is not None and wire is not None:
+            wire.bind(None)
+            handle.close()
 
     def getresponse(self) -> Any:
         _bind_current(self, fresh=False)

@@ -7,8 +7,10 @@ import fcntl
 import os
 import resource
 import signal
+import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ import pytest
 
 from jack.downloads import grabs, held, job, lanes, retry
 from jack.downloads.slots import Slots
+from jack.errors import Interrupted
 from jack.model import DownloadStatus
 from jack.support.clock import SystemClock
+from jack.support.http import Wire, new_session, send
 from jack.transfer.engine import Engine
 from tests.downloads.world import world
 from tests.scenarios.harness import KEY, KIB, PATIENCE_SECONDS, Jack, content, cut, peer_entry
@@ -255,3 +259,22 @@ def test_a_transfer_that_no_thread_took_is_taken_at_the_next_look(no_threads: No
     eventually(lambda: sorted(done) == [0, 1, 2, 3, 4])
     slots.close()
     assert slots.join(10)
+
+
+@pytest.mark.fault("R7")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_cancel_ends_a_request_that_stands_in_its_handshake_or_before_its_headers(
+    scheme: str,
+) -> None:
+    wire = Wire()
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as pool:
+        session = new_session({}, None, 1)
+        url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/"
+        request = pool.submit(send, session, "GET", url, who="ann", wire=wire)
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(1), "it waits for our part of the handshake now"
+            wire.abort(Interrupted("cancelled"))
+            with pytest.raises(Interrupted):
+                request.result(timeout=1.0)
+        session.close()
