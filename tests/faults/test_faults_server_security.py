@@ -310,6 +310,17 @@ def test_a_body_of_a_gigabyte_is_refused_before_it_has_come_and_never_kept(
 
 
 @pytest.mark.fault("P28")
+def test_a_refusal_is_not_overtaken_by_a_reset(jack: SharingJack) -> None:
+    """The system sends one when a connection is closed on bytes that nobody has read."""
+    with jack.connect() as sock:
+        sock.sendall(SMUGGLED["huge path"])
+        answer = b""
+        while data := sock.recv(65_536):
+            answer += data
+    assert status_of(answer) == 431
+
+
+@pytest.mark.fault("P28")
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "[::1]:5225", "a.b-c_d~e:1", ""])
 def test_any_host_in_its_right_form_is_answered_and_none_is_believed(
     jack: SharingJack, host: str
