@@ -111,7 +111,7 @@ def _catch_signals() -> Signals:
             os._exit(128 + number)
         signals.stop.set()
 
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # no stderr to write to
+    with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # no stderr
         faulthandler.register(signal.SIGUSR1)  # where every thread stands, for a jack that hangs
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)

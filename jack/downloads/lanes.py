@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from jack.downloads.retry import SHORTAGE_LOOK_SECONDS
-from jack.support.pools import join_pool
+from jack.support.pools import join_pool, surface
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Lanes:
                 return
             self._busy.add(peer_id)
             try:
-                self._pool.submit(self._work, peer_id)
+                self._pool.submit(self._work, peer_id).add_done_callback(surface)
                 return
             except RuntimeError as error:
                 self._busy.discard(peer_id)

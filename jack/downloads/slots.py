@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from jack.support.pools import join_pool
+from jack.support.pools import join_pool, surface
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Slots:
 
     def _give_turn(self) -> bool:
         try:
-            self._pool.submit(self._turn)
+            self._pool.submit(self._turn).add_done_callback(surface)
         except RuntimeError as error:
             # The pool may run this turn after all, when it has a thread: that does no harm.
             if not self._short:

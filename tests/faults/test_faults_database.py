@@ -9,7 +9,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,14 @@ def test_state_files_that_others_can_read_are_closed_to_them(tmp_path: Path) -> 
     assert modes == {0o600}
 
 
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that everybody may enter, unlike tmp_path."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 _AS_NOBODY = """
 import os, sys
 import jack.daemon  # all of it, while this Python can still be read
@@ -145,19 +154,17 @@ sys.exit(main(["run", "-c", sys.argv[1]]))
 
 @pytest.mark.fault("B7", "D9")
 @pytest.mark.parametrize("name", ["jack.db-wal", "."])
-def test_files_left_behind_by_root_are_named_with_their_owner(you: HurtJack, name: str) -> None:
+def test_files_left_behind_by_root_are_named_with_their_owner(public: Path, name: str) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can become somebody else")
-    for folder in (you.folder, *you.folder.parents[:3]):
-        folder.chmod(0o755)
-    with contextlib.suppress(FileNotFoundError):
-        you.state.mkdir()
+    you = HurtJack(public / "you")
+    you.state.mkdir()
     Database(you.state).close()
     for file in ("jack.db-wal", "jack.lock"):
         (you.state / file).touch(0o600)
     for path in (you.state, *you.state.iterdir()):
         os.chown(path, NOBODY, NOBODY)
-    foreign = you.state / name
+    foreign = you.state if name == "." else you.state / name
     os.chown(foreign, 0, 0)
     foreign.chmod(0o755 if name == "." else 0o600)
     done = subprocess.run(
@@ -171,7 +178,7 @@ def test_files_left_behind_by_root_are_named_with_their_owner(you: HurtJack, nam
     assert done.returncode == 1, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("jack: ")]
     assert "uid 65534" in line
-    assert f"{foreign if name != '.' else you.state} belongs to uid 0, gid 0, mode" in line
+    assert f"{foreign} belongs to uid 0, gid 0, mode" in line
     assert "Traceback" not in done.stderr
 
 

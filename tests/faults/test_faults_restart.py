@@ -60,6 +60,28 @@ def test_a_thread_that_must_not_die_takes_jack_with_it(
     assert "thread has died; jack leaves so that it can be restarted" in you.log
 
 
+@pytest.mark.fault("C14")
+@pytest.mark.parametrize(
+    ("module", "owner", "method"),
+    [("jack.downloads.job", "Job", "run"), ("jack.downloads.grabs", "Grabs", "_resolve")],
+)
+def test_what_ends_the_work_of_a_pool_is_not_swallowed_by_it(
+    you: HurtJack, friend: ScriptedPeer, module: str, owner: str, method: str
+) -> None:
+    friend.offer(ITEM, BODY)
+    stub = you.drop("Film.torrent", friend.url, ITEM)
+    whole = you.patches
+    you.patches += _DIES.format(module=module, owner=owner, method=method, error="SystemExit(0)")
+    process = you.start(wait=False)
+    assert process.wait(PATIENCE_SECONDS) == 1, you.log
+    assert "thread has died; jack leaves so that it can be restarted" in you.log
+    assert stub.exists()
+    you.patches = whole
+    you.start()
+    you.row(1, S.COMPLETED)
+    assert you.stop() == 0
+
+
 @pytest.mark.fault("C15")
 def test_a_jack_that_hangs_tells_on_request_where_every_thread_stands(you: HurtJack) -> None:
     process = you.start()
