@@ -12,7 +12,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from jack import screen, wishing
+from jack import wishing
 from jack.blackhole.describe import describe_stub
 from jack.blackhole.stub import MAX_STUB_BYTES, build_stub
 from jack.config import Config, find_config, load_config
@@ -188,6 +188,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    from jack import screen  # with all of rich, which the daemon would carry for nothing
+
     with Database.existing(_config(options).jack.state_path) as database:
         clock = SystemClock()
         rows: Callable[[], Sequence[Download]] = list

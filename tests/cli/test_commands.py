@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jack import cli
+from jack import cli, screen
 from jack.errors import StorageError
 from jack.model import Download, DownloadStatus, Release, WaitReason
 from jack.peers.protocol import connector_id
@@ -232,9 +232,9 @@ def test_status_watch_ends_with_ctrl_c(
             raise KeyboardInterrupt
         return table(downloads, now, everything)
 
-    table = cli.screen.table
-    monkeypatch.setattr(cli.screen, "table", stop_after_two)
-    monkeypatch.setattr(cli.screen, "REFRESH_SECONDS", 0.01)
+    table = screen.table
+    monkeypatch.setattr(screen, "table", stop_after_two)
+    monkeypatch.setattr(screen, "REFRESH_SECONDS", 0.01)
     assert jack("status", "--watch", "--all", "-c", str(config)).code == 0
     assert [len(downloads) for downloads in seen] == [3, 3, 3]
 
