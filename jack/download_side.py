@@ -11,6 +11,7 @@ import os
 import random
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from jack.arr.client import ArrClient
 from jack.arr.imports import Importer
@@ -37,6 +38,7 @@ from jack.store.failures import Failures
 from jack.store.handovers import Handovers
 from jack.store.volumes import Volumes
 from jack.support.clock import Clock
+from jack.support.files import make_folders
 from jack.support.logs import Redactor
 from jack.transfer.engine import Engine, TransferSettings
 from jack.transfer.space import SpaceLedger
@@ -242,12 +244,12 @@ class DownloadSide:
             self._agenda.after(WISH_LOOK_SECONDS, "wishes", self._grant_wishes)
 
 
-def _make_folder(folder: os.PathLike[str]) -> None:
+def _make_folder(folder: Path) -> None:
     try:
-        os.makedirs(folder, exist_ok=True)
+        make_folders(folder)
     except OSError as error:
         raise StateError(
-            f"cannot create {os.fspath(folder)}: {error.strerror}; jack runs as uid {os.getuid()},"
+            f"cannot create {folder}: {error.strerror}; jack runs as uid {os.getuid()},"
             " create the folder for it or choose another one"
         ) from error
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jack.errors import AlreadyRunning, StateError
 from jack.store.private import PRIVATE_FOLDER, open_private, whose
+from jack.support.files import make_folders
 
 FILE_NAME = "jack.lock"
 
@@ -27,7 +28,7 @@ class StateLock:
         lock.
         """
         try:
-            self.path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+            make_folders(self.path.parent, PRIVATE_FOLDER)
             descriptor = open_private(self.path, os.O_NOFOLLOW)
         except OSError as error:
             others = whose([self.path.parent, self.path])

@@ -100,6 +100,17 @@ def fsync_directory(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folders(folder: Path, mode: int = 0o777) -> None:
+    """Make `folder`, with `mode`, and whatever is missing above it, so that a power cut does not
+    take them with all that is in them. Raises OSError when that is not possible.
+    """
+    missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+    os.makedirs(folder, mode, exist_ok=True)
+    for each in missing:
+        with contextlib.suppress(StorageError):  # a folder one may write to and not read
+            fsync_directory(each.parent)
+
+
 def rename_new(source: Path, target: Path) -> None:
     """Give `source` the name `target` atomically and durably; FileExistsError when that name is
     taken.

@@ -92,6 +92,13 @@ def _gone(world: World, request: Request) -> Answer:
     return Answer(404, {"Content-Type": "application/json"}, json.dumps({"error": "gone"}).encode())
 
 
+def _first_start(world: World) -> None:
+    """jack has to make its folders itself."""
+    world.drop()
+    world.completed.rmdir()
+    world.state.rmdir()
+
+
 def _row(world: World, stub: os.stat_result, **changes: Any) -> dict[str, Any]:
     """Columns that every version of the schema has, of a download that was under way."""
     return {
@@ -154,7 +161,7 @@ def _dropped_again(world: World) -> None:
 STORIES: Mapping[str, Story] = {
     story.name: story
     for story in (
-        Story("arrival", "imported", _honest, with_arr=True),
+        Story("arrival", "imported", _honest, _first_start, with_arr=True),
         Story("resume", "completed", _cut_once),
         Story("restart", "completed", _changed_meanwhile, version='"v2"', fetches_again=True),
         Story("shutdown", "completed", _paused_once, stopped=True),
