@@ -19,6 +19,7 @@ from jack.blackhole.intake import Inbox, Intake
 from jack.blackhole.watcher import Watcher
 from jack.config import Config, DownloadsConfig
 from jack.downloads.agenda import Agenda
+from jack.downloads.claims import Claims
 from jack.downloads.entry import Entry
 from jack.downloads.friends import Friends
 from jack.downloads.gate import PeerGate
@@ -69,6 +70,7 @@ class DownloadSide:
         )
         self._jitter = random.Random().random  # noqa: S311  (spreads retries, guards nothing)
         self._friends, self._lanes = self._build_friends(config)
+        self._claims = Claims()
         self._settling = Settling(
             self._downloads,
             settings.watch_path,
@@ -79,6 +81,7 @@ class DownloadSide:
         self._entry = Entry(
             database,
             self._downloads,
+            self._claims,
             self._friends,
             self._service,
             self._settling,
@@ -133,11 +136,18 @@ class DownloadSide:
         space = SpaceLedger(self._settings.min_free_bytes)
         engine = Engine(_transfer_settings(self._settings), self._clock, space)
         job = Job(
-            self._database, self._downloads, engine, self._friends, self._policy, self._jitter
+            self._database,
+            self._downloads,
+            self._claims,
+            engine,
+            self._friends,
+            self._policy,
+            self._jitter,
         )
         parts = Parts(
             database=self._database,
             downloads=self._downloads,
+            claims=self._claims,
             friends=self._friends,
             agenda=self._agenda,
             lanes=self._lanes,
@@ -157,6 +167,7 @@ class DownloadSide:
         return Grabs(
             database=self._database,
             friends=self._friends,
+            claims=self._claims,
             lanes=self._lanes,
             policy=self._policy,
             jitter=self._jitter,

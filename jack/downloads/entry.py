@@ -9,6 +9,7 @@ from array import array
 from pathlib import Path
 
 from jack.blackhole.drops import Drop
+from jack.downloads.claims import Claims
 from jack.downloads.explain import size_text
 from jack.downloads.friends import Friends
 from jack.downloads.handover import HandoverDesk
@@ -33,6 +34,7 @@ class Entry:
         self,
         database: Database,
         downloads: Downloads,
+        claims: Claims,
         friends: Friends,
         service: DownloadService,
         settling: Settling,
@@ -43,6 +45,7 @@ class Entry:
     ) -> None:
         self._database = database
         self._downloads = downloads
+        self._claims = claims
         self._friends = friends
         self._service = service
         self._settling = settling
@@ -60,6 +63,8 @@ class Entry:
             self._downloads.requeue(download.id)
         for download in self._downloads.behind():
             self._unblock_or_close(download)
+        for name, stub in self._downloads.live_stubs():
+            self._claims.reenqueue(name, stub)
         count = self._resume()
         for download in self._downloads.stubs_left_behind():
             self._tidy_stub(download)

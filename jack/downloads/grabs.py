@@ -18,6 +18,7 @@ from typing import Final
 
 from jack.blackhole.disposal import park_failed_stub
 from jack.blackhole.drops import Drop, Verdict
+from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
 from jack.downloads.lanes import Lanes
 from jack.downloads.retry import SHORTAGE_LOOK_SECONDS, Jitter, RetryPolicy
@@ -86,6 +87,7 @@ class Grabs:
         *,
         database: Database,
         friends: Friends,
+        claims: Claims,
         lanes: Lanes,
         policy: RetryPolicy,
         jitter: Jitter,
@@ -96,6 +98,7 @@ class Grabs:
     ) -> None:
         self._database = database
         self._friends = friends
+        self._claims = claims
         self._lanes = lanes
         self._policy = policy
         self._jitter = jitter
@@ -117,6 +120,8 @@ class Grabs:
         peer_id = drop.stub.peer_id
         if self._friends.client(peer_id) is None:
             return Verdict.UNKNOWN_PEER
+        if self._claims.is_reenqueued(drop.name, drop.stub):
+            return Verdict.TAKEN
         key = _key(drop)
         with self._lock:
             if key in self._pending or self._stopping:

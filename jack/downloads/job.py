@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
 from jack.downloads.retry import (
     SHORTAGE_LOOK_SECONDS,
@@ -104,6 +105,7 @@ class Job:
         self,
         database: Database,
         downloads: Downloads,
+        claims: Claims,
         engine: Engine,
         friends: Friends,
         policy: RetryPolicy,
@@ -112,6 +114,7 @@ class Job:
     ) -> None:
         self._database = database
         self._downloads = downloads
+        self._claims = claims
         self._engine = engine
         self._friends = friends
         self._policy = policy
@@ -178,7 +181,10 @@ class Job:
             download = self._downloads.get(download_id)
             if download is None or not desk.may_start(download):
                 return
-            wait = self._one_attempt(download, run, desk)
+            with self._claims.at_work_on(download.dest_path) as is_ours:
+                wait = self._one_attempt(download, run, desk) if is_ours else None
+            if not is_ours:
+                desk.later(download_id, SHORT_WAIT_SECONDS)
             if wait is None:
                 return
             if wait.delay_seconds > SHORT_WAIT_SECONDS or wait.reason in NEVER_IN_A_SLOT:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from jack.downloads.agenda import Agenda
+from jack.downloads.claims import Claims
 from jack.downloads.disks import Disks
 from jack.downloads.explain import size_text
 from jack.downloads.friends import Friends
@@ -49,6 +50,7 @@ class Parts:
 
     database: Database
     downloads: Downloads
+    claims: Claims
     friends: Friends
     agenda: Agenda
     lanes: Lanes
@@ -366,7 +368,8 @@ class DownloadService:
         return self._slots.join(seconds)
 
     def _settled(self, download: Download) -> None:
-        """The next one for the same file may go on."""
+        """The next one for the same file may go on, and its stub is a new grab."""
+        self._p.claims.release(download.torrent_filename, download.stub)
         self._p.agenda.cancel(("row", download.id))
         self._held.let_go(download)
         followers = self._p.downloads.followers(download)

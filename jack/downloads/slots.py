@@ -58,10 +58,6 @@ class Slots:
             self._waiting.discard(download_id)
             return True
 
-    def is_running(self, download_id: int) -> bool:
-        with self._lock:
-            return download_id in self._running
-
     def rest(self, download_id: int, give_way: Callable[[], None]) -> bool:
         """The running download is about to sleep a little. False when others wait for its slot
         already; otherwise `give_way` is called as soon as one does.

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from jack.model import LIVE, Download, DownloadStatus, WaitReason
-from jack.store.models import name_value, time_of
+from jack.model import LIVE, Download, DownloadStatus, Stub, WaitReason
+from jack.store.models import name_of, name_value, time_of
 from jack.store.rows import DownloadRows
 
 _LIVE = [status.value for status in LIVE]
@@ -94,6 +94,15 @@ class DownloadQueue(DownloadRows):
     def wish_of(self, download_id: int) -> str | None:
         row = self._execute("SELECT requested FROM downloads WHERE id = ?", download_id).fetchone()
         return row[0] if row else None
+
+    def live_stubs(self) -> Iterator[tuple[str, Stub]]:
+        """File name and content of every stub that belongs to a live row, some at a time."""
+        statement = (
+            "SELECT torrent_filename, peer_id, item_id FROM downloads"  # noqa: S608
+            f" WHERE stub_present AND {IS_LIVE}"
+        )
+        for name, peer_id, item_id in self._execute(statement, *_LIVE):
+            yield name_of(name), Stub(peer_id, item_id)
 
     def _pages(self, where: str, *values: object, by: str = "id") -> Iterator[Download]:
         """Rows by id, some at a time: what is done to one must not depend on all being in memory.

@@ -12,6 +12,7 @@ import pytest
 from jack.downloads.reconcile import reconcile_without_downloads
 from jack.errors import StateError
 from jack.model import DownloadStatus, Expectation, Validator, WaitReason
+from jack.store.downloads import Downloads
 from tests.downloads.world import World
 from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
 from tests.support.waiting import eventually
@@ -81,7 +82,9 @@ def test_line_17_stale_rows_come_before_the_observer_and_the_first_scan(
     assert order[:3] == ["Entry.redrive", "Watcher.start", "Intake.step"]
 
 
-def test_line_17_the_stub_of_a_re_driven_row_is_not_a_second_grab(running: World) -> None:
+def test_line_17_the_stub_of_a_re_driven_row_is_not_a_second_grab(
+    running: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     peer, gate = sharing(running, 1), threading.Event()
     peer.script(PATH, Answer(200, {}, FILM, pause_at=10, gate=gate))
     running.start()
@@ -89,15 +92,24 @@ def test_line_17_the_stub_of_a_re_driven_row_is_not_a_second_grab(running: World
     running.until(S.DOWNLOADING)
     running.stop()
     peer.script(PATH, Answer(200, {}, FILM, pause_at=10, gate=gate))
+    real, asked_for = Downloads.latest_for_stub, []
+    monkeypatch.setattr(
+        Downloads,
+        "latest_for_stub",
+        lambda self, name, *stub: (asked_for.append(name), real(self, name, *stub))[1],
+    )
     running.start()
     running.until(S.DOWNLOADING, attempts=2)
     running.look()
     side = running.side
     eventually(lambda: side is not None and "stub.torrent" in side._intake._known)
+    assert not asked_for, "it is known as reenqueued: no look into the database for each"
     gate.set()
     running.until(S.COMPLETED)
     eventually(lambda: not (running.watch / "stub.torrent").exists())
     assert len(running.rows()) == 1
+    assert side is not None
+    eventually(lambda: not side._claims._reenqueued, what="its release")
 
 
 def test_line_17_of_several_stale_rows_for_one_destination_one_goes_on(running: World) -> None:

@@ -49,7 +49,7 @@ def test_line_9_a_long_wait_gives_the_slot_back(stepped: World) -> None:
     on_agenda(stepped, ("row", 1))  # and not asleep in a thread of the pool
     assert stepped.side is not None
     slots = stepped.side._service._slots
-    eventually(lambda: not slots.is_running(1))
+    eventually(lambda: 1 not in slots._running)
     assert stepped.row(1).attempts == 1
     stepped.drop(good, name="b")
     stepped.until(S.COMPLETED, 2)
