@@ -209,7 +209,7 @@ class Job:
         if desk.adopt(before):
             return None
         client = self._friends.client(before.peer_id)
-        download = self._downloads.begin_attempt(before.id)
+        download = self._downloads.begin_attempt(before)
         if download is None or client is None:
             return None
         self._take_over_part(download)

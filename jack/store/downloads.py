@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -133,19 +134,27 @@ class Downloads(DownloadQueue):
             raise StorageError("the database lost a row it had just taken")
         return made
 
-    def begin_attempt(self, download_id: int) -> Download | None:
-        """`queued`/`waiting` -> `downloading`, one attempt more. None when the row is not to be
-        worked on.
+    def begin_attempt(self, download: Download) -> Download | None:
+        """`queued`/`waiting` -> `downloading`, one attempt more; the row as it is then. None when
+        it is not to be worked on.
         """
         changed = self._update(
-            download_id,
+            download.id,
             (S.QUEUED, S.WAITING, S.DOWNLOADING),
             status=S.DOWNLOADING.value,
             attempts=Sql("attempts + 1"),
             next_attempt_at=None,
             wait_reason=None,
         )
-        return self.get(download_id) if changed else None
+        if not changed:
+            return None
+        return replace(
+            download,
+            status=S.DOWNLOADING,
+            attempts=download.attempts + 1,
+            next_attempt_at=None,
+            wait_reason=None,
+        )
 
     def uncount_attempt(self, download_id: int) -> bool:
         """Take one attempt back: this machine was the reason, not the peer."""

@@ -3,6 +3,7 @@ and so one fsync. On a spinning disk that is what a record costs."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,8 +18,9 @@ Transaction = Callable[[], AbstractContextManager[None]]
 class _Entry(Generic[T]):
     """What one thread wants to record, and what became of it."""
 
-    def __init__(self, action: Callable[[], T]) -> None:
+    def __init__(self, action: Callable[[], T], is_one_statement: bool) -> None:
         self._action = action
+        self.is_one_statement = is_one_statement
         self._result: T | None = None
         self.error: BaseException | None = None
         self.is_done = False
@@ -41,13 +43,14 @@ class GroupCommit:
         self._lock = threading.Lock()
         self._gathered: list[_Entry[object]] = []
 
-    def commit(self, action: Callable[[], T]) -> T:
+    def commit(self, action: Callable[[], T], is_one_statement: bool = False) -> T:
         """Run `action` in a transaction and return its result when that is on the disk.
 
         It runs in any one of the waiting threads, so it may do nothing but talk to the database.
-        What it raises takes back what it did, not what the others did, and is raised here.
+        What it raises takes back what it did, not what the others did, and is raised here. One
+        statement that is alone needs no transaction around it: it is one.
         """
-        entry = _Entry(action)
+        entry = _Entry(action, is_one_statement)
         with self._lock:
             self._gathered.append(cast("_Entry[object]", entry))
         with self._writing:
@@ -58,8 +61,9 @@ class GroupCommit:
         return entry.outcome()
 
     def _run(self, entries: list[_Entry[object]]) -> None:
+        is_alone = len(entries) == 1 and entries[0].is_one_statement
         try:
-            with self._transaction():
+            with contextlib.nullcontext() if is_alone else self._transaction():
                 for entry in entries:
                     entry.run()
         except BaseException as error:

@@ -34,8 +34,8 @@ def time_value(value: datetime | None) -> str | None:
     """Aware UTC time as ISO 8601 text with milliseconds, so that text order is time order."""
     if value is None:
         return None
-    utc = value.astimezone(timezone.utc)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    utc = value if value.tzinfo is timezone.utc else value.astimezone(timezone.utc)
+    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def time_of(value: str | None) -> datetime | None:

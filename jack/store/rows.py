@@ -60,7 +60,8 @@ class DownloadRows:
             values += [_plain(each) for each in sql.values]
         statement = f"UPDATE downloads SET {', '.join(assignments)} WHERE {where}"  # noqa: S608
         values += where_values
-        return self._database.commit(lambda: int(self._execute(statement, *values).rowcount))
+        with translated():
+            return self._database.change(statement, values)
 
     def _insert(self, columns: Mapping[str, Any]) -> int:
         """One new row, inside a transaction; returns its id."""
@@ -70,8 +71,7 @@ class DownloadRows:
 
     def _execute(self, statement: str, *values: Any) -> Any:
         with translated():
-            execute: Any = self._database.raw.execute_sql
-            return execute(statement, values)
+            return self._database.execute(statement, values)
 
     def _first(self, where: str, *values: Any) -> Download | None:
         row = self._execute(f"{_SELECT} WHERE {where} LIMIT 1", *values).fetchone()

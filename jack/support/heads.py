@@ -142,6 +142,8 @@ class _HeadLines:
         return line.rstrip(b" \t\r\n") + b"\r\n"
 
     def _check(self, line: bytes) -> None:
+        if not self._at_start and _HEADER_LINE.fullmatch(line):
+            return  # as nearly all are
         if line.startswith(_TLS_ALERT) and self._at_start:
             raise TLSInstead("a TLS alert")
         begun = b"HTTP/".startswith(line[:5]) or not self._at_start

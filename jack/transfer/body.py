@@ -93,6 +93,19 @@ def unwrapped(raw: Any, wire: Wire) -> tuple[socket.socket, io.BufferedReader] |
         return None
 
 
+def keep_connection(raw: Any, received: int) -> None:
+    """`received` bytes of the body were read past urllib3. If that was all of it, say so, so that
+    the connection carries the next request instead of being closed."""
+    inner: Any = getattr(raw, "_fp", None)
+    is_all = getattr(inner, "length", None) == received and not getattr(inner, "chunked", True)
+    if not is_all or getattr(inner, "will_close", True):
+        return
+    with contextlib.suppress(OSError, ValueError, AttributeError, HTTPError):
+        inner.length = 0
+        inner._close_conn()
+        raw.release_conn()
+
+
 @contextlib.contextmanager
 def _network_errors(who: str, wire: Wire) -> Iterator[None]:
     """Only around calls that touch nothing but the network: whatever they raise is the connection's
@@ -128,9 +141,8 @@ class _Receive:
         self._patience = patience
 
     def step(self, limit: int) -> bool:
-        if self._drain(limit):
-            return True
-        filled = self._fill(self._sink.room(limit))
+        view = self._sink.room(limit)
+        filled = self._fill(view, self._drain(view))
         if filled is None:
             self._sink.flush()
             return True
@@ -138,24 +150,23 @@ class _Receive:
         self._sink.put(filled)
         return filled > 0
 
-    def _drain(self, limit: int) -> bool:
+    def _drain(self, view: memoryview) -> int:
         """Take what http.client's reader took from the socket together with the headers, the first
-        time; False when that was nothing."""
+        time; how many bytes that was."""
         buffered, self._buffered = self._buffered, None
         if buffered is None:
-            return False
+            return 0
         try:
-            data = buffered.read1(limit)  # one read of the socket at most, when nothing is buffered
+            # One read of the socket at most, when nothing is buffered.
+            return buffered.readinto1(view) or 0
         except OSError:  # would block (TLS says so by an exception) or is broken: `_fill` will see
-            return False
-        self._patience.brought(len(data))
-        self._sink.append(memoryview(data or b""))
-        return bool(data)
+            return 0
 
-    def _fill(self, view: memoryview) -> int | None:
-        """Receive until there is enough or nothing more at once; 0 at the end of the body, None
-        when nothing came and what was taken before has waited long enough for company."""
-        filled, enough = 0, min(len(view), _ENOUGH_BYTES)
+    def _fill(self, view: memoryview, filled: int) -> int | None:
+        """Receive behind the first `filled` bytes until there is enough or nothing more at once; 0
+        at the end of the body, None when nothing came and what was taken before has waited long
+        enough for company."""
+        enough = min(len(view), _ENOUGH_BYTES)
         with _network_errors(self._patience.who, self._wire):
             while filled < enough:
                 try:

@@ -17,7 +17,15 @@ from jack.support.http import Wire
 from jack.support.statuses import error_for_status
 from jack.transfer import ranges
 from jack.transfer.answers import Anew, Append, Complete, Fresh, Question, Verdict, judge
-from jack.transfer.body import ALL_WAYS, BrokenFraming, Reader, Way, open_reader, unwrapped
+from jack.transfer.body import (
+    ALL_WAYS,
+    BrokenFraming,
+    Reader,
+    Way,
+    keep_connection,
+    open_reader,
+    unwrapped,
+)
 from jack.transfer.checkpoints import Checkpoints, Rhythm
 from jack.transfer.part import Part
 from jack.transfer.patience import Patience
@@ -275,6 +283,7 @@ class _Attempt:
                     if told < part.end < goal:
                         told = part.end
                         checkpoints.wrote(told)
+            keep_connection(response.raw, goal - self._offset)
 
     def _sink(
         self, response: requests.Response, goal: int

@@ -301,7 +301,9 @@ def test_what_is_complete_is_neither_retried_nor_cancelled(
 def test_what_runs_is_not_retried_and_what_is_cancelled_is_not_cancelled_again(
     jack: Jack, config: Path, rows: Downloads
 ) -> None:
-    rows.begin_attempt(1)
+    row = rows.get(1)
+    assert row is not None
+    rows.begin_attempt(row)
     assert "running already" in jack("retry", "1", "-c", str(config)).err
     rows.cancel(2, "x")
     assert "cancelled already" in jack("cancel", "2", "-c", str(config)).err

@@ -35,7 +35,7 @@ def half_done(world: World, peer: ScriptedPeer, number: int = 1) -> None:
     row = world.row_of(peer, number)
     world.completed.mkdir(exist_ok=True)
     row.part_path.write_bytes(FILM[:400] + b"unsynced garbage")
-    world.downloads.begin_attempt(row.id)
+    world.downloads.begin_attempt(row)
     version = Validator('"v1"', None)
     expected = Expectation(len(FILM), "content_length", False)
     world.downloads.expect(row.id, expected, version)

@@ -264,7 +264,7 @@ class Jack:
                 sentence=None,
             )
             if behind is None:
-                downloads.begin_attempt(row.id)
+                downloads.begin_attempt(row)
         finally:
             database.close()
         written = {"expected_bytes": size, "expected_bytes_source": "content_length"}

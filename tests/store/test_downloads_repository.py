@@ -41,9 +41,10 @@ def test_a_stub_name_in_any_bytes_comes_back_as_it_was(downloads: Downloads, mak
 
 def test_an_attempt_is_counted_when_it_begins(downloads: Downloads, make: Make) -> None:
     row = make()
-    first = downloads.begin_attempt(row.id)
-    second = downloads.begin_attempt(row.id)
-    assert first is not None and second is not None
+    first = downloads.begin_attempt(row)
+    assert first is not None
+    second = downloads.begin_attempt(first)
+    assert second is not None and downloads.get(row.id) == second
     assert (first.status, first.attempts, second.attempts) == (S.DOWNLOADING, 1, 2)
     downloads.uncount_attempt(row.id)
     again = downloads.get(row.id)
@@ -108,7 +109,7 @@ def test_a_settled_row_takes_no_more_progress(
     assert not downloads.checkpoint(row.id, 5)
     assert not downloads.restart(row.id, "x", Validator())
     assert not downloads.wait(row.id, WaitReason.RETRY, "x", None, 0)
-    assert downloads.begin_attempt(row.id) is None
+    assert downloads.begin_attempt(row) is None
     assert downloads.get(row.id) == before
 
 
@@ -159,7 +160,7 @@ def test_holding_a_peer_touches_its_idle_rows_only(
     downloads: Downloads, make: Make, clock: FakeClock
 ) -> None:
     queued, running, other = make(), make(), make(peer_id="00000000")
-    downloads.begin_attempt(running.id)
+    downloads.begin_attempt(running)
     until = clock.now() + timedelta(seconds=60)
     assert downloads.hold_peer("15ee3276", WaitReason.UNREACHABLE, "asleep", until) == 1
     held = downloads.get(queued.id)

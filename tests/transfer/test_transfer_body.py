@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import io
@@ -19,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from jack.errors import Interrupted, NoSpace, TooSlow, TransientError
+from jack.errors import Interrupted, NoSpace, PermanentError, TooSlow, TransientError
 from jack.support.clock import SystemClock
 from jack.support.http import Wire
 from jack.transfer import body as body_module
@@ -327,7 +328,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     watch(body_module._Receive, "step")
     watch(body_module._Portable, "step")
-    watch(sink_module.Blocks, "append")
+    watch(sink_module.Blocks, "put")
     watch(sink_module.Plain, "append")
     return names
 
@@ -480,6 +481,44 @@ def test_what_a_slow_peer_sent_is_in_the_file_and_recorded_while_it_pauses(rig: 
     gate.set()
     running.join(10)
     assert rig.dest.read_bytes() == BODY
+
+
+# --- the connection afterwards ---
+
+
+def _asks_again_on_a_fresh_connection(rig: Rig) -> bool:
+    wire = Wire()
+    with contextlib.closing(rig.open_file({}, wire)):
+        return wire.fresh
+
+
+@ways
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_a_connection_that_has_brought_its_whole_body_carries_the_next_request(
+    rig: Rig, way: Ways, offset: int
+) -> None:
+    rig.had(BODY[:offset], expected=len(BODY), etag=ETAG)
+    rig.attempt(way)
+    assert rig.dest.read_bytes() == BODY
+    assert not _asks_again_on_a_fresh_connection(rig)
+
+
+@pytest.mark.parametrize("surprise", ["more than announced", "closes", "unread"])
+def test_a_connection_in_doubt_is_not_used_again(rig: Rig, surprise: str) -> None:
+    rig.release_size = len(BODY)
+    if surprise == "more than announced":
+        # What comes behind the body would be taken for the next answer.
+        answer = Answer(200, {}, BODY + b"HTTP/1.1 200 OK\r\n\r\n", length=len(BODY))
+    elif surprise == "closes":
+        answer = Answer(200, {"Connection": "close"}, BODY)
+    else:
+        answer = Answer(200, {}, BODY + b"x" * 100)
+        rig.row.expected = len(BODY)
+        rig.settings["max_file_bytes"] = len(BODY)
+    rig.peer.script(FILE, answer)
+    with contextlib.suppress(PermanentError):
+        rig.attempt()
+    assert _asks_again_on_a_fresh_connection(rig)
 
 
 # --- TLS ---
