@@ -19,7 +19,7 @@ from jack.blackhole.stub import build_stub
 from jack.model import Stub
 from jack.peers.protocol import connector_id
 from tests.bench import gauge
-from tests.bench.bench import KEY, MIB, Site, site, until
+from tests.bench.site import KEY, MIB, Site, site, until
 from tests.support.scripted_peer import ScriptedPeer
 
 FOREIGN = b"d8:announce16:http://tracker/a4:infod6:lengthi5e4:name%d:%bee"

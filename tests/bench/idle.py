@@ -24,7 +24,7 @@ from jack.model import Release
 from jack.peers.protocol import connector_id
 from jack.store.database import Database
 from tests.bench import gauge
-from tests.bench.bench import KEY, MIB, Site, free_port, site, until
+from tests.bench.site import KEY, MIB, Site, free_port, site, until
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
 
 FILMS = 8

@@ -16,7 +16,7 @@ import time
 from jack.blackhole.stub import build_stub
 from jack.model import Stub
 from jack.peers.protocol import connector_id
-from tests.bench.bench import GIB, KEY, Site, site, until
+from tests.bench.site import GIB, KEY, Site, site, until
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
 
 LARGE_FILES = 3

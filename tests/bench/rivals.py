@@ -19,7 +19,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -28,7 +27,7 @@ from pathlib import Path
 
 from jack.model import Release
 from jack.peers.protocol import file_path, release_to_json
-from tests.bench.bench import KEY, MIB, Site, cpu_seconds, peak_memory_mib, row, until
+from tests.bench.site import KEY, MIB, Site, cpu_seconds, peak_memory_mib, row, site, until
 
 NGINX = """
 {user} daemon off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/nginx.log;
@@ -178,7 +177,10 @@ def compare(what: str, runs: int, sizes: Sequence[int], server: str, tls: bool =
     if server == "nginx" and not shutil.which("nginx"):
         print(f"{what}: nginx is not installed, left out")
         return
-    with site_in(tls) as s:
+    with site() as s:
+        if tls:
+            s.url = s.url.replace("http:", "https:")
+            certificate(s.root)
         for number, size in enumerate(sizes):
             film(s.video / f"Film {number} (2024).mkv", size)
         with friends(s, server, tls, max(3, len(sizes))) as (pid, releases):
@@ -205,25 +207,12 @@ def compare(what: str, runs: int, sizes: Sequence[int], server: str, tls: bool =
     print(f"  resident memory at most {memory:.0f} MiB")
 
 
-@contextmanager
-def site_in(tls: bool) -> Iterator[Site]:
-    root = Path(tempfile.mkdtemp(prefix="jack-bench-"))
-    try:
-        s = Site(root)
-        if tls:
-            s.url = s.url.replace("http:", "https:")
-            certificate(root)
-        yield s
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-
-
 def small(runs: int, server: str, count: int = 2000, size: int = 65_536) -> None:
     if server == "nginx" and not shutil.which("nginx"):
         print("small: nginx is not installed, left out")
         return
     rates, cpu, others = [], [], []
-    with site_in(False) as s:
+    with site() as s:
         for number in range(count):
             film(s.video / f"Film {number} (2024).mkv", size)
         with friends(s, server, False, 3) as (pid, releases):

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jack.peers.protocol import file_path, item_path
-from tests.bench.bench import GIB, KEY, MIB, Site, cpu_seconds, free_port, row, site, until
+from tests.bench.site import GIB, KEY, MIB, Site, cpu_seconds, free_port, row, site, until
 
 SLOW_READERS = 20
 SEARCHES = 300
