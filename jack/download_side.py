@@ -42,6 +42,7 @@ from jack.support.clock import Clock
 from jack.support.files import make_folders
 from jack.support.logs import Redactor
 from jack.transfer.engine import Engine, TransferSettings
+from jack.transfer.sink import block_bytes
 from jack.transfer.space import SpaceLedger
 from jack.wiring import arr_server, peer
 
@@ -272,4 +273,5 @@ def _transfer_settings(settings: DownloadsConfig) -> TransferSettings:
         checkpoint_interval_seconds=settings.checkpoint_interval_seconds,
         max_file_bytes=settings.max_file_bytes,
         file_mode=settings.file_mode,
+        block_bytes=block_bytes(settings.max_concurrent_downloads),
     )

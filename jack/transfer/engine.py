@@ -293,7 +293,8 @@ class _Attempt:
         wanted, settings = goal - self._offset, self._settings
         if not blocks or unwrapped(response.raw, self._wire) is None:
             return contextlib.nullcontext(Plain(self._part, wanted))
-        return open_sink(self._part, wanted, settings.checkpoint_bytes, self._tools.clock)
+        lengths = (settings.checkpoint_bytes, settings.block_bytes)
+        return open_sink(self._part, wanted, *lengths, self._tools.clock)
 
     def _reader(
         self, response: requests.Response, sink: Sink

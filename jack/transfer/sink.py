@@ -17,10 +17,15 @@ from typing import Protocol
 from jack.support.clock import Clock
 from jack.transfer.part import Part
 
-BLOCK_BYTES = 512 * 1024
-"""One write past the page cache. Two such blocks belong to a transfer."""
-WORTH_BLOCKS_BYTES = 16 * BLOCK_BYTES
+MAX_BLOCK_BYTES = 2 * 1024 * 1024
+"""One write past the page cache. Larger ones cost little less; two belong to a transfer."""
+MIN_BLOCK_BYTES = 256 * 1024
+ALL_BLOCKS_BYTES = 12 * 1024 * 1024
+"""What all transfers that may run at once take together, if they are not many."""
+WORTH_BLOCKS_BYTES = 8 * 1024 * 1024
 """What is shorter is over before blocks and their thread pay."""
+WORTH_CHECKPOINT_BYTES = 32 * 1024 * 1024
+"""Blocks wait to be full, so they are for checkpoints that are much longer."""
 ALIGNMENT_BYTES = 4096
 """Of memory, offset and length: the largest that disks of today ask for."""
 LINGER_SECONDS = 0.5
@@ -52,19 +57,27 @@ class Sink(Protocol):
         """Write everything taken so far. Raises like `put`."""
 
 
-@contextlib.contextmanager
-def open_sink(part: Part, size: int, checkpoint_bytes: int, clock: Clock) -> Iterator[Sink]:
-    """The cheapest sink for `size` more bytes of `part`; they are all written when the block ends,
-    however it ends.
+def block_bytes(transfers: int) -> int:
+    """How long the blocks of each of so many transfers at once are."""
+    share = ALL_BLOCKS_BYTES // (2 * transfers)
+    return max(MIN_BLOCK_BYTES, min(MAX_BLOCK_BYTES, share - share % ALIGNMENT_BYTES))
 
-    Blocks wait to be full, so they are only for checkpoints that are much longer than a block.
+
+@contextlib.contextmanager
+def open_sink(
+    part: Part, size: int, checkpoint_bytes: int, length: int, clock: Clock
+) -> Iterator[Sink]:
+    """The cheapest sink for `size` more bytes of `part`, with blocks of `length` where they pay;
+    all is written when the `with` block ends, however it ends.
     """
-    if size < WORTH_BLOCKS_BYTES or checkpoint_bytes < WORTH_BLOCKS_BYTES:
+    if size < WORTH_BLOCKS_BYTES or checkpoint_bytes < WORTH_CHECKPOINT_BYTES:
         yield Plain(part, size)
         return
     with contextlib.ExitStack() as stack:
         descriptor = part.open_direct(stack)
-        sink = None if descriptor is None else Blocks.started(part, descriptor, clock, stack)
+        sink = None
+        if descriptor is not None:
+            sink = Blocks.started(part, descriptor, length, clock, stack)
         if sink is None:
             yield Plain(part, size)
             return
@@ -114,11 +127,12 @@ class Blocks:
     What is to be written before a block is full goes the ordinary way.
     """
 
-    def __init__(self, part: Part, descriptor: int, clock: Clock) -> None:
+    def __init__(self, part: Part, descriptor: int, size: int, clock: Clock) -> None:
+        self._size = size
         self._part = part
         self._descriptor = descriptor
         self._clock = clock
-        self._block = memoryview(mmap.mmap(-1, BLOCK_BYTES))
+        self._block = memoryview(mmap.mmap(-1, size))
         self._base = part.end - part.end % ALIGNMENT_BYTES
         self._filled = part.end - self._base
         self._waiting_since: float | None = None
@@ -126,15 +140,15 @@ class Blocks:
         self._full = queue.SimpleQueue["tuple[memoryview, int] | None"]()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._write, name="blocks", daemon=True)
-        self._free.put(memoryview(mmap.mmap(-1, BLOCK_BYTES)))
+        self._free.put(memoryview(mmap.mmap(-1, size)))
         self._block[: self._filled] = part.read(self._base, self._filled)
 
     @classmethod
     def started(
-        cls, part: Part, descriptor: int, clock: Clock, stack: contextlib.ExitStack
+        cls, part: Part, descriptor: int, size: int, clock: Clock, stack: contextlib.ExitStack
     ) -> Blocks | None:
         """A sink whose thread ends with `stack`; None when there is no thread to be had."""
-        sink = cls(part, descriptor, clock)
+        sink = cls(part, descriptor, size, clock)
         try:
             sink._thread.start()
         except RuntimeError:
@@ -157,7 +171,7 @@ class Blocks:
 
     def put(self, size: int) -> None:
         self._filled += size
-        if self._filled == BLOCK_BYTES:
+        if self._filled == self._size:
             self._hand_over()
         elif size and self._waiting_since is None:
             self._waiting_since = self._clock.monotonic()

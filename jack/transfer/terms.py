@@ -22,6 +22,8 @@ class TransferSettings:
     checkpoint_interval_seconds: float
     max_file_bytes: int
     file_mode: int
+    block_bytes: int
+    """Of a long body so much is gathered before it is written."""
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,10 @@ SHORTER: tuple[tuple[Any, str, Any], ...] = (
 )
 """Waits of minutes and seconds; nothing else of jack is changed."""
 BLOCKS: tuple[tuple[Any, str, Any], ...] = (
-    (sink, "BLOCK_BYTES", 16 * 1024),
+    (sink, "MIN_BLOCK_BYTES", 16 * 1024),
+    (sink, "MAX_BLOCK_BYTES", 16 * 1024),
     (sink, "WORTH_BLOCKS_BYTES", 32 * 1024),
+    (sink, "WORTH_CHECKPOINT_BYTES", 32 * 1024),
     (sink, "LINGER_SECONDS", 0.005),
 )
 """What makes a small file one of those that go past the page cache."""

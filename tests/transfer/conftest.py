@@ -23,8 +23,8 @@ def peer() -> Iterator[ScriptedPeer]:
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bodies of a few MB go through many blocks, and checkpoints are no shorter than one."""
-    monkeypatch.setattr(sink_module, "BLOCK_BYTES", 65_536)
     monkeypatch.setattr(sink_module, "WORTH_BLOCKS_BYTES", 4096)
+    monkeypatch.setattr(sink_module, "WORTH_CHECKPOINT_BYTES", 4096)
     monkeypatch.setattr(sink_module, "LINGER_SECONDS", 0.05)
 
 

@@ -119,6 +119,7 @@ class Rig:
             "checkpoint_interval_seconds": 10.0,
             "max_file_bytes": 10**9,
             "file_mode": 0o664,
+            "block_bytes": 65_536,
         }
         self._client = PeerClient(
             Peer("00000000", "friend", url or peer.url, "key", ca_file=ca_file), connections=2

@@ -348,6 +348,7 @@ def test_a_body_or_checkpoints_of_few_blocks_are_written_at_once(
     rig: Rig, taken: list[str], monkeypatch: pytest.MonkeyPatch, short: str
 ) -> None:
     monkeypatch.setattr(sink_module, "WORTH_BLOCKS_BYTES", 200_000)
+    monkeypatch.setattr(sink_module, "WORTH_CHECKPOINT_BYTES", 200_000)
     rig.settings["checkpoint_bytes"] = 10_000 if short == "checkpoints" else 10**9
     rig.peer.offer(ITEM, BODY[: 100_000 if short == "body" else None])
     rig.attempt()
@@ -423,7 +424,7 @@ def test_a_disk_error_in_the_writing_thread_is_the_disks_and_leaves_no_hole(
     Disk(monkeypatch, errno.ENOSPC, short)
     with pytest.raises(NoSpace, match="No space left"):
         rig.attempt()
-    assert rig.row.offset == rig.part.stat().st_size == 3 * (short or sink_module.BLOCK_BYTES)
+    assert rig.row.offset == rig.part.stat().st_size == 3 * (short or rig.settings["block_bytes"])
     assert rig.part.read_bytes() == BODY[: rig.row.offset]
 
 
@@ -481,6 +482,15 @@ def test_what_a_slow_peer_sent_is_in_the_file_and_recorded_while_it_pauses(rig: 
     gate.set()
     running.join(10)
     assert rig.dest.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("transfers", [1, 2, 3, 7, 8, 20, 500])
+def test_the_blocks_of_all_transfers_together_are_small_and_aligned(transfers: int) -> None:
+    size = sink_module.block_bytes(transfers)
+    assert size % sink_module.ALIGNMENT_BYTES == 0
+    assert sink_module.MIN_BLOCK_BYTES <= size <= sink_module.MAX_BLOCK_BYTES
+    all_minimal = 2 * transfers * sink_module.MIN_BLOCK_BYTES
+    assert 2 * transfers * size <= max(sink_module.ALL_BLOCKS_BYTES, all_minimal)
 
 
 # --- the connection afterwards ---
