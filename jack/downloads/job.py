@@ -20,7 +20,7 @@ from jack.downloads.retry import (
 )
 from jack.downloads.row_ledger import RowLedger
 from jack.downloads.slots import Slots
-from jack.errors import Interrupted, JackError, PermanentError, StorageError
+from jack.errors import Interrupted, JackError, PermanentError, Shortage, StorageError
 from jack.model import Download, WaitReason
 from jack.peers.client import PeerClient
 from jack.store.database import Database
@@ -142,16 +142,17 @@ class Job:
                     self._runs.pop(download_id, None)
                 if run.is_stopped:
                     desk.interrupted(download_id)
-        except StorageError as error:
-            log.error("download %d: %s; next try in 30 s", download_id, error)
-            desk.later(download_id, DATABASE_RETRY_SECONDS)
-        except Exception as error:  # a bug in the rules: the thread and its slot live on
-            if as_shortage(error) is not None:
-                log.error("download %d: %s; next try in 5 s", download_id, as_shortage(error))
-                desk.later(download_id, SHORTAGE_LOOK_SECONDS)
+        except Exception as error:
+            trouble = as_shortage(error) or error
+            if not isinstance(trouble, StorageError):
+                # A bug in the rules: the thread and its slot live on.
+                log.exception("download %d hit a bug between two attempts", download_id)
+                self._give_up(download_id, desk, error)
                 return
-            log.exception("download %d hit a bug between two attempts", download_id)
-            self._give_up(download_id, desk, error)
+            is_short = isinstance(trouble, Shortage)
+            seconds = SHORTAGE_LOOK_SECONDS if is_short else DATABASE_RETRY_SECONDS
+            log.error("download %d: %s; next try in %.0f s", download_id, trouble, seconds)
+            desk.later(download_id, seconds)
 
     def _give_up(self, download_id: int, desk: Desk, error: Exception) -> None:
         try:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jack.errors import PermanentError, StorageError
+from jack.support.shortage import as_shortage
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,8 @@ def fsync_directory(folder: Path) -> None:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise StorageError(f"cannot open {folder} to sync it: {error.strerror}") from error
+        trouble = StorageError(f"cannot open {folder} to sync it: {error.strerror}")
+        raise as_shortage(error) or trouble from error
     try:
         os.fsync(descriptor)
     except OSError as error:

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-PLAN = Plan(seed=1, most=4)
+PLAN = Plan(seed=1, most=3)
 
 
 def assert_sound(tally: Tally) -> None:
