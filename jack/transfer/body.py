@@ -93,12 +93,17 @@ def unwrapped(raw: Any, wire: Wire) -> tuple[socket.socket, io.BufferedReader] |
         return None
 
 
-def keep_connection(raw: Any, received: int) -> None:
+def keep_connection(raw: Any, received: int, wire: Wire) -> None:
     """`received` bytes of the body were read past urllib3. If that was all of it, say so, so that
-    the connection carries the next request instead of being closed."""
+    the connection carries the next request instead of being closed.
+
+    urllib3 looks whether something waits in a socket before it uses it again, but not into TLS.
+    """
     inner: Any = getattr(raw, "_fp", None)
     is_all = getattr(inner, "length", None) == received and not getattr(inner, "chunked", True)
     if not is_all or getattr(inner, "will_close", True):
+        return
+    if isinstance(wire.socket, ssl.SSLSocket) and wire.socket.pending():
         return
     with contextlib.suppress(OSError, ValueError, AttributeError, HTTPError):
         inner.length = 0

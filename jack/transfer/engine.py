@@ -283,7 +283,7 @@ class _Attempt:
                     if told < part.end < goal:
                         told = part.end
                         checkpoints.wrote(told)
-            keep_connection(response.raw, goal - self._offset)
+            keep_connection(response.raw, goal - self._offset, self._wire)
 
     def _sink(
         self, response: requests.Response, goal: int

@@ -602,3 +602,13 @@ def test_tls_stalls_and_aborts_like_plain_http(tls_rig: Rig) -> None:
     running.wire.abort(Interrupted("jack is stopping"))
     running.join(3)
     assert isinstance(running.error, Interrupted)
+
+
+@pytest.mark.parametrize("behind", [0, 20])
+def test_a_tls_connection_is_kept_unless_something_stands_behind_the_body(
+    tls_rig: Rig, monkeypatch: pytest.MonkeyPatch, behind: int
+) -> None:
+    monkeypatch.setattr(ssl.SSLSocket, "pending", lambda sock: behind)
+    tls_rig.attempt()
+    assert tls_rig.dest.read_bytes() == BODY
+    assert _asks_again_on_a_fresh_connection(tls_rig) is bool(behind)
