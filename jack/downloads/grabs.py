@@ -21,7 +21,7 @@ from jack.blackhole.drops import Drop, Verdict
 from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
 from jack.downloads.lanes import Lanes
-from jack.downloads.retry import SHORTAGE_LOOK_SECONDS, Jitter, RetryPolicy
+from jack.downloads.retry import DATABASE_RETRY_SECONDS, SHORTAGE_LOOK_SECONDS, Jitter, RetryPolicy
 from jack.errors import (
     Interrupted,
     JackError,
@@ -43,7 +43,6 @@ LOOKS_FOR_MISSING: Final = 3
 """More looks for an item that a friend does not know: he may have started a moment ago."""
 MAX_UNRESOLVED: Final = 256
 """Per peer. When half of them have their answer, intake is asked for more."""
-DATABASE_RETRY_SECONDS: Final = 30.0
 
 Register = Callable[[Drop, Release], None]
 """Make a row of a resolved stub; raises PermanentError when it can never become one."""

@@ -10,6 +10,7 @@ from typing import Protocol
 from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
 from jack.downloads.retry import (
+    DATABASE_RETRY_SECONDS,
     SHORTAGE_LOOK_SECONDS,
     GiveUp,
     Jitter,
@@ -35,7 +36,6 @@ SHORT_WAIT_SECONDS = 5.0
 """A longer wait gives the slot back."""
 NEVER_IN_A_SLOT = frozenset({WaitReason.SPACE, WaitReason.UNREACHABLE, WaitReason.REFUSED})
 """What ends by a look from outside: a statvfs, or a probe of the peer."""
-DATABASE_RETRY_SECONDS = 30.0
 _BUG = "an error in jack itself ({}); see the log"
 
 

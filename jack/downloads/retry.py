@@ -24,6 +24,7 @@ from jack.model import WaitReason
 SPACE_LOOK_SECONDS = 5.0
 """How often a download that waits for free space is looked at; costs one statvfs."""
 STORAGE_LOOK_SECONDS = 30.0
+DATABASE_RETRY_SECONDS = 30.0
 SHORTAGE_LOOK_SECONDS = 5.0
 """A machine that has run out of threads, descriptors or memory has some again soon, or never."""
 REFUSED_FACTOR = 60

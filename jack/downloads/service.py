@@ -17,9 +17,10 @@ from jack.downloads.explain import size_text
 from jack.downloads.friends import Friends
 from jack.downloads.handover import HandoverDesk
 from jack.downloads.held import HeldDownloads
-from jack.downloads.job import DATABASE_RETRY_SECONDS, Job
+from jack.downloads.job import Job
 from jack.downloads.lanes import Lanes
 from jack.downloads.retry import (
+    DATABASE_RETRY_SECONDS,
     SHORTAGE_LOOK_SECONDS,
     SPACE_LOOK_SECONDS,
     STORAGE_LOOK_SECONDS,
