@@ -11,7 +11,8 @@ import pytest
 from tests.crash.explore import Crew, Plan, Tally, folder_in_memory
 from tests.crash.stories import STORIES
 
-_TALLIES = pytest.StashKey[list[Tally]]()
+_CRASH = "crash"
+"""The property of a report, which reaches the end of the run from a worker process as well."""
 
 Explore = Callable[[str, Plan], Tally]
 
@@ -23,19 +24,20 @@ def crew() -> Iterator[Crew]:
 
 
 @pytest.fixture
-def explore(crew: Crew, pytestconfig: pytest.Config) -> Explore:
+def explore(crew: Crew, request: pytest.FixtureRequest) -> Explore:
     """Try a story as a plan says; how it went is told at the end of the run too."""
 
     def explored(name: str, plan: Plan) -> Tally:
         tally = crew.explore(STORIES[name], plan)
-        pytestconfig.stash.setdefault(_TALLIES, []).append(tally)
+        request.node.user_properties.append((_CRASH, str(tally)))
         return tally
 
     return explored
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    for tally in config.stash.get(_TALLIES, []):
-        terminalreporter.write_line(f"crash: {tally}")
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, value in report.user_properties if report.when == "call" else ():
+                if name == _CRASH:
+                    terminalreporter.write_line(f"crash: {value}")
