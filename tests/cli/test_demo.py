@@ -83,6 +83,7 @@ def test_without_a_terminal_the_demo_fits_one_screen_and_has_no_control_codes(
     eventually(lambda: is_empty_group(process.pid), what="the end of both jacks")
 
 
+@pytest.mark.usefixtures("signals_of_a_terminal")
 def test_ctrl_c_leaves_nothing_behind(temporary: Path) -> None:
     process = demo_process(temporary)
     try:

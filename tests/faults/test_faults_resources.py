@@ -127,6 +127,7 @@ def test_signals_at_any_moment_never_leave_a_jack_behind(you: Jack, peer: Script
 
 
 @pytest.mark.fault("R14")
+@pytest.mark.usefixtures("signals_of_a_terminal")
 @pytest.mark.parametrize("by_nohup", [False, True])
 def test_a_terminal_that_is_closed_ends_nothing(
     you: Jack, peer: ScriptedPeer, by_nohup: bool
