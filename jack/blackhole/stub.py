@@ -2,7 +2,9 @@
 bencode (BEP 3).
 
 A stub is a valid single-file torrent, because the *arr loads it before writing it to the blackhole
-folder; only its `comment`, `jack:<peerId>:<itemId>`, means anything to jack.
+folder; only its `comment`, `jack:<peerId>:<itemId>`, means anything to jack. The same text stands as
+`source` in the info dictionary, so that the info hash, by which the *arr tells releases apart in
+its history and blocklist, names one item of one peer. Stubs without it are as good as ever.
 """
 
 from __future__ import annotations
@@ -87,14 +89,15 @@ def build_stub(stub: Stub, title: str, size: int) -> bytes:
         raise UserError(f"cannot make a stub: the size must be at least 1 byte, not {size}")
     if size > MAX_STUB_BYTES // len(_PIECE_HASH) * PIECE_BYTES:
         raise UserError(f"cannot make a stub: {size} bytes is more than a stub can describe")
+    said = ":".join((_PREFIX, stub.peer_id, stub.item_id))
     info = {
         "length": size,
         "name": title,
         "piece length": PIECE_BYTES,
         "pieces": _PIECE_HASH * -(-size // PIECE_BYTES),
+        "source": said,
     }
-    comment = ":".join((_PREFIX, stub.peer_id, stub.item_id))
-    data = bencode2.bencode({"comment": comment, "info": info})
+    data = bencode2.bencode({"comment": said, "info": info})
     if len(data) > MAX_STUB_BYTES:
         raise UserError(f"cannot make a stub: {size} bytes is more than a stub can describe")
     return data

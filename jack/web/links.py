@@ -14,16 +14,17 @@ import json
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from jack.blackhole.stub import MAX_STUB_BYTES, PIECE_BYTES, build_stub
+from jack.blackhole.stub import MAX_STUB_BYTES, PIECE_BYTES, build_stub, info_hash
 from jack.model import Stub
 from jack.peers.protocol import MAX_ID_CHARACTERS
 from jack.web.titles import MAX_FILE_NAME_BYTES, STUB_SUFFIX
 
 DOWNLOAD_PATH = "/torznab/download/"
 MAX_STUB_SIZE = (
-    (MAX_STUB_BYTES - 4 * MAX_ID_CHARACTERS - MAX_FILE_NAME_BYTES - 1024) // 20 * PIECE_BYTES
+    (MAX_STUB_BYTES - 2 * 4 * MAX_ID_CHARACTERS - MAX_FILE_NAME_BYTES - 1024) // 20 * PIECE_BYTES
 )
-"""The largest file, in bytes, whose stub stays within MAX_STUB_BYTES whatever its id and title."""
+"""The largest file, in bytes, whose stub stays within MAX_STUB_BYTES whatever its id, which stands
+in it twice, and title."""
 
 _PURPOSE = b"jack torznab download link, version 1"
 
@@ -44,6 +45,10 @@ class Ticket:
         Raises UserError when there can be no such stub.
         """
         return build_stub(Stub(self.peer_id, self.item_id), self.title, max(1, self.size))
+
+    def info_hash(self) -> str:
+        """Of that stub, lower-case hex. Raises like `stub`."""
+        return info_hash(self.stub())
 
 
 class DownloadLinks:

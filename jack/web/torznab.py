@@ -113,14 +113,16 @@ def _guid(offer: Offer) -> str:
 def _item(offer: Offer, moment: datetime, links: DownloadLinks) -> Item:
     release = offer.release
     title = shown_title(release)
+    ticket = Ticket(offer.peer_id, release.id, title, release.size)
     return Item(
         title=title,
         guid=_guid(offer),
         published=moment,
         size=release.size,
-        url=links.url(Ticket(offer.peer_id, release.id, title, release.size)),
+        url=links.url(ticket),
         category=release.category,
-        attributes=_attributes(release),
+        # By this hash the *arr knows the release again, whoever offers it under whatever name.
+        attributes=(("infohash", ticket.info_hash()), *_attributes(release)),
     )
 
 

@@ -13,6 +13,7 @@ from jack.blackhole.stub import (
     build_stub,
     info_hash,
     read_stub,
+    read_torrent,
 )
 from jack.errors import UserError
 from jack.model import Stub
@@ -24,18 +25,23 @@ def torrent(comment: object) -> bytes:
     return bencode2.bencode({"comment": comment, "info": {"length": 1, "name": "x"}})
 
 
-@pytest.mark.parametrize(
-    ("title", "size", "expected"),
-    [
-        ("Big Buck Bunny", 10, "cfbc8cf42dee94c9875c4eb7035741296eead61b"),
-        ("Movie.2024.1080p", 100, "83b7e616fdc9634e01016b8c927f78786e75d4d6"),
-    ],
-)
-def test_the_info_hash_is_a_function_of_title_and_size_alone(
-    title: str, size: int, expected: str
-) -> None:
-    assert info_hash(build_stub(STUB, title, size)) == expected
-    assert info_hash(build_stub(Stub("00000000", "x"), title, size)) == expected
+def test_the_info_hash_names_one_item_of_one_friend() -> None:
+    """Two friends with the very same film: what is said of one copy is not said of the other."""
+    stubs = [STUB, Stub("00000000", STUB.item_id), Stub(STUB.peer_id, "33cf6f5d:movie:43")]
+    hashes = [info_hash(build_stub(stub, "Big Buck Bunny", 10)) for stub in stubs]
+    assert len(set(hashes)) == len(stubs)
+
+
+def test_the_source_in_the_info_dictionary_says_what_the_comment_says() -> None:
+    document = bencode2.bdecode(build_stub(Stub("15ee3276", "ä:ö"), "T", 7))
+    assert document[b"info"][b"source"] == "jack:15ee3276:ä:ö".encode()
+    assert document[b"comment"] == document[b"info"][b"source"]
+
+
+def test_a_stub_of_an_older_jack_without_a_source_is_read_as_before() -> None:
+    info = {"length": 10, "name": "T", "piece length": PIECE_BYTES, "pieces": bytes(20)}
+    data = bencode2.bencode({"comment": "jack:15ee3276:33cf6f5d:movie:42", "info": info})
+    assert read_torrent(data) == (STUB, hashlib.sha1(bencode2.bencode(info)).hexdigest())
 
 
 def test_the_info_hash_is_taken_over_the_raw_info_bytes() -> None:
@@ -56,7 +62,7 @@ def test_a_stub_has_the_exact_bytes_that_radarr_and_sonarr_accept() -> None:
         b"d7:comment31:jack:15ee3276:33cf6f5d:movie:42"
         b"4:infod6:lengthi16777217e4:name1:T12:piece lengthi16777216e6:pieces40:"
         + bytes(40)
-        + b"ee"
+        + b"6:source31:jack:15ee3276:33cf6f5d:movie:42ee"
     )
 
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 import requests
 
-from jack.blackhole.stub import read_stub
+from jack.blackhole.stub import info_hash, read_stub
 from jack.model import MOVIES, TV, Release, Stub
 from jack.peers.client import Peer, PeerClient
 from jack.peers.protocol import connector_id
@@ -323,6 +323,7 @@ def test_an_item_carries_what_the_arrs_decide_by(arr: Arr, shelf: Shelf) -> None
     assert item.url.startswith("http://nas.local:5225/torznab/download/")
     assert key_of(item.url) == KEY
     assert item.attributes == {
+        "infohash": info_hash(arr.fetch(local(item.url, arr)).content),
         "category": "2000",
         "size": "5000000000",
         "seeders": "1",
@@ -342,6 +343,26 @@ def test_an_episode_carries_its_series_and_number(arr: Arr, shelf: Shelf) -> Non
     expected = {"category": "5000", "tvdbid": "7", "season": "0", "episode": "2"}
     assert expected.items() <= item.attributes.items()
     assert "imdb" not in item.attributes
+
+
+def test_the_hash_in_the_feed_is_that_of_the_stub_which_the_link_brings(
+    arr: Arr, shelf: Shelf
+) -> None:
+    """By it the *arr keeps a failed release out of its searches, and takes no other one for it:
+    the same film of two friends, of a size nobody knows, or under a name that has to be changed.
+    """
+    for known in (
+        {},
+        {"peer_id": "33cf6f5d"},
+        {"size": 0},
+        {"title": "A/B: \x00\u202e" + "ä" * 300},
+        {"title": "Heat (1995)", "extra": {"quality": {"name": "Bluray-1080p"}}},
+    ):
+        shelf.film(**known)
+    found = arr.search("movie", RADARR, "&tmdbid=603&imdbid=0133093")
+    delivered = [info_hash(arr.fetch(local(item.url, arr)).content) for item in found]
+    assert [item.attributes["infohash"] for item in found] == delivered
+    assert len(set(delivered)) == 5
 
 
 @pytest.mark.parametrize(
