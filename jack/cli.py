@@ -15,21 +15,21 @@ from pathlib import Path
 from jack import wishing
 from jack.blackhole.describe import describe_stub
 from jack.blackhole.stub import MAX_STUB_BYTES, build_stub
-from jack.config import Config, find_config, load_config
+from jack.config import Config, find_config, gaps, load_config
 from jack.downloads.explain import record, why
 from jack.errors import ConfigError, JackError, UserError
 from jack.model import Download, Stub
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import SystemClock
-from jack.support.files import printable, write_whole
+from jack.support.files import printable, read_regular, write_whole
 from jack.support.logs import set_up_logging, write_logs_in_background
 from jack.support.streams import abandon, occupy_standard_streams, say_to_user, settle_stderr
 
 log = logging.getLogger(__name__)
 
 Command = Callable[[argparse.Namespace], int]
-LEVELS = ("debug", "info", "warning", "error")
+LEVELS = ("trace", "debug", "info", "warning", "error")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -172,11 +172,13 @@ def _run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     try:
-        load_config(_config_path(options), os.environ)
+        config = load_config(_config_path(options), os.environ)
     except ConfigError as error:
         count = len(error.problems)
         print(*error.problems, f"{count} problem{'s' if count != 1 else ''}", sep="\n")
         return error.exit_code
+    for gap in gaps(config):  # not on stdout, where a script looks for OK
+        say_to_user(f"{printable(str(config.path))}: {gap.what}: {gap.remedy}")
     print("OK")
     return 0
 
@@ -241,8 +243,7 @@ def _wish(options: argparse.Namespace, wish: str) -> int:
 
 def _stub_show(options: argparse.Namespace) -> int:
     try:
-        with options.file.open("rb") as file:
-            data = file.read(MAX_STUB_BYTES + 1)
+        data = read_regular(options.file, MAX_STUB_BYTES + 1)
     except OSError as error:
         raise UserError(f"cannot read {printable(str(options.file))}: {error.strerror}") from error
     details = describe_stub(data)

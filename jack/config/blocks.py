@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from jack.config.tree import At, Entries, Items, Node, Problem, Scalar, is_null
-
-_PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
-"""Without digits, as all of jack's keys are. Nothing else is repeated in a message: it may be a
-secret that slipped to the place of a key."""
+from jack.config.foreign import SENTENCES
+from jack.config.tree import PLAIN_KEY, At, Entries, Items, Node, Problem, Scalar, is_null
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +153,7 @@ def unique_pairs(
     for name, value in node.pairs:
         same = first.setdefault(fold(name.text), (name, value))
         if same[0] is not name:
-            plain = _PLAIN_KEY.fullmatch(name.text)
+            plain = PLAIN_KEY.fullmatch(name.text)
             what = f"the key {name.text}" if plain else "this key"
             reading.report(name.at, f"{what} is already given on line {same[0].at.line}")
     return list(first.values())
@@ -173,9 +169,12 @@ def _report_unknown(keys: Mapping[str, Key], node: Entries, reading: Reading) ->
 def _unknown(name: str, keys: Mapping[str, Key]) -> str:
     if name == "<<":
         return "merge keys (<<) are not supported; write the keys out"
-    if not _PLAIN_KEY.fullmatch(name):
+    if not PLAIN_KEY.fullmatch(name):
         # Not repeated: in `{apiKey:abc}` the missing space makes the secret a part of the key.
         return "this is no key that jack knows; is there a space after the colon?"
+    foreign = SENTENCES.get(name)
+    if foreign is not None:
+        return f"unknown key {name}: {foreign}"
     described = ", ".join(described.name for described in keys.values())
     close = _closest(name, keys)
     return f"unknown key {name}: " + (

@@ -8,10 +8,11 @@ from typing import Any
 
 from jack.config.blocks import Draft, Reading, block, built, defaults_of
 from jack.config.checks import keys_told_apart, shared_with_key
+from jack.config.foreign import without_jsonc_comments
 from jack.config.model import Config, JackConfig
 from jack.config.tree import At, Entries, Node, Problem, is_null, parse
 from jack.errors import ConfigError
-from jack.support.files import printable
+from jack.support.files import NotRegular, printable, read_regular
 
 MAX_CONFIG_BYTES = 1024 * 1024
 
@@ -24,12 +25,13 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     """Read and check the file at `path`; `environ` is where `{env: NAME}` looks.
 
     Only the file and the files of secrets are opened; folders and servers are not looked at.
-    Raises ConfigError with all problems, each `FILE:LINE:COL: message`, in the file's order.
+    Raises ConfigError with all problems in the file's order, each
+    `FILE:LINE:COL: key.path: message`.
     """
     reading = Reading(environ, [])
     draft: Draft | None = None
     try:
-        draft = _root(_top(path), reading)
+        draft = _root(_top(path, reading), reading)
     except Problem as problem:
         reading.problems.append(problem)
     if draft is None or reading.problems:
@@ -40,11 +42,17 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
 def _lines(path: Path, problems: list[Problem]) -> list[str]:
     ordered = sorted({(problem.at, problem.message) for problem in problems})
     name = printable(str(path))
-    return [f"{name}:{at.line}:{at.column}: {message}" for at, message in ordered]
+    return [
+        f"{name}:{at.line}:{at.column}: {f'{at.path}: ' if at.path else ''}{message}"
+        for at, message in ordered
+    ]
 
 
-def _top(path: Path) -> Node:
-    node = parse(_decoded(_content(path)))
+def _top(path: Path, reading: Reading) -> Node:
+    text, comments = without_jsonc_comments(_decoded(_content(path)))
+    if comments is not None:
+        reading.problems.append(comments)
+    node = parse(text)
     if node is None or is_null(node):
         raise Problem(_START, f"the file is empty; {_EXAMPLE}")
     if not isinstance(node, Entries):
@@ -54,14 +62,15 @@ def _top(path: Path) -> Node:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_CONFIG_BYTES + 1)
+        content = read_regular(path, MAX_CONFIG_BYTES + 1)
     except FileNotFoundError as error:
         raise Problem(
             _START, f"there is no such file; {_EXAMPLE}, or name another with -c"
         ) from error
     except IsADirectoryError as error:
         raise Problem(_START, "this is a folder; name the file in it") from error
+    except NotRegular as error:
+        raise Problem(_START, "this is no regular file; name one that holds the config") from error
     except OSError as error:
         reason = f"the file cannot be read ({error.strerror}); let the user that runs jack read it"
         raise Problem(_START, reason) from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from jack.config.blocks import Reading, unique_pairs
 from jack.config.tree import At, Entries, Node, Problem, Scalar, is_null
+from jack.support.files import NotRegular, read_regular
 
 MAX_SECRET_BYTES = 64 * 1024
 
@@ -156,15 +155,10 @@ def _from_file(node: Scalar, reading: Reading) -> str:
 
 
 def _content(path: str, at: At) -> bytes:
-    with open(path, "rb", opener=_open_at_once) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise Problem(at, "the secret's file is no regular file")
-        content = file.read(MAX_SECRET_BYTES + 1)
+    try:
+        content = read_regular(path, MAX_SECRET_BYTES + 1)
+    except NotRegular as error:
+        raise Problem(at, "the secret's file is no regular file") from error
     if len(content) > MAX_SECRET_BYTES:
         raise Problem(at, f"the secret's file is larger than {MAX_SECRET_BYTES} bytes")
     return content
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """An opener that never waits; a FIFO that nobody writes to would block without O_NONBLOCK."""
-    return os.open(path, flags | os.O_NONBLOCK)

@@ -6,6 +6,7 @@ only its composer is used; what a text means is left to the reader of each key (
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -14,6 +15,10 @@ import yaml
 MAX_NODES = 10_000
 """Far beyond any real file; aliases count as often as they are used ("billion laughs")."""
 MAX_DEPTH = 20
+
+PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
+"""Without digits, as all of jack's keys are. Nothing else is repeated in a message: it may be a
+secret that slipped to the place of a key."""
 
 _ALLOWED_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq"))
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -41,10 +46,14 @@ _REPLACEMENTS = (
 
 
 class At(NamedTuple):
-    """A position in the file, both counted from 1, the column in characters."""
+    """A position in the file, both counted from 1, the column in characters, and what stands there:
+    `path` is `downloads.watchPath` or `peers[0].url`, entries of lists counted from 0, "" for the
+    file as a whole.
+    """
 
     line: int
     column: int
+    path: str = ""
 
 
 class Problem(Exception):
@@ -97,7 +106,7 @@ def parse(text: str) -> Node | None:
         raise _unreadable(text, error) from error
     except yaml.MarkedYAMLError as error:
         raise _translated(error) from error
-    return None if root is None else _Converter().convert(root, frozenset())
+    return None if root is None else _Converter().convert(root, "", frozenset())
 
 
 def is_null(node: Node) -> bool:
@@ -149,8 +158,8 @@ class _Converter:
     def __init__(self) -> None:
         self._count = 0
 
-    def convert(self, node: yaml.Node, inside: frozenset[int]) -> Node:
-        at = _at(node.start_mark)
+    def convert(self, node: yaml.Node, path: str, inside: frozenset[int]) -> Node:
+        at = _at(node.start_mark, path)
         self._count += 1
         if id(node) in inside:
             raise Problem(at, "this anchor (&...) contains an alias of itself")
@@ -160,19 +169,30 @@ class _Converter:
             raise Problem(at, _TAG_MESSAGE)
         inside = inside | {id(node)}
         if isinstance(node, yaml.SequenceNode):
-            return Items(at, tuple(self.convert(item, inside) for item in node.value))
+            items = enumerate(node.value)
+            return Items(at, tuple(self.convert(x, f"{path}[{n}]", inside) for n, x in items))
         if isinstance(node, yaml.MappingNode):
-            pairs = (
-                (self._key(key, inside), self.convert(value, inside)) for key, value in node.value
-            )
+            pairs = (self._pair(key, value, path, inside) for key, value in node.value)
             return Entries(at, tuple(pairs))
         return _scalar(at, node)
 
-    def _key(self, node: yaml.Node, inside: frozenset[int]) -> Scalar:
-        key = self.convert(node, inside)
-        if not isinstance(key, Scalar):
-            raise Problem(key.at, "a key must be a plain word")
-        return key
+    def _pair(
+        self, key: yaml.Node, value: yaml.Node, path: str, inside: frozenset[int]
+    ) -> tuple[Scalar, Node]:
+        below = _below(path, key)
+        name = self.convert(key, below, inside)
+        if not isinstance(name, Scalar):
+            raise Problem(name.at, "a key must be a plain word")
+        return name, self.convert(value, below, inside)
+
+
+def _below(path: str, key: yaml.Node) -> str:
+    """The path of what stands under `key`. A key that is no plain name is left out: in
+    `{apiKey:abc}` the missing space makes the secret a part of the key.
+    """
+    if not isinstance(key, yaml.ScalarNode) or not PLAIN_KEY.fullmatch(str(key.value)):
+        return path
+    return f"{path}.{key.value}" if path else str(key.value)
 
 
 def _scalar(at: At, node: yaml.Node) -> Scalar:
@@ -191,8 +211,8 @@ class _Mark(Protocol):
     def column(self) -> int: ...
 
 
-def _at(mark: _Mark | None) -> At:
-    return At(1, 1) if mark is None else At(mark.line + 1, mark.column + 1)
+def _at(mark: _Mark | None, path: str = "") -> At:
+    return At(1, 1, path) if mark is None else At(mark.line + 1, mark.column + 1, path)
 
 
 def _unreadable(text: str, error: yaml.reader.ReaderError) -> Problem:

@@ -29,13 +29,19 @@ def gaps(config: Config) -> Iterator[Gap]:
         )
     if config.jack.api_key is not None and not shares:
         yield Gap("jack.apiKey is set, but there is nothing to share", "add folders to library")
-    if config.downloads is not None and _misses_registration(config):
+    if config.downloads is not None and config.jack.api_key is None:
+        yield Gap(
+            "jack.apiKey is not set, so jack serves nobody, and Radarr and Sonarr cannot search"
+            " through jack",
+            "set jack.internalUrl and jack.apiKey, and jack adds itself to them",
+        )
+    elif config.downloads is not None and _misses_address(config):
         yield Gap(
             "Radarr and Sonarr cannot search through jack",
-            "set jack.internalUrl and jack.apiKey, and jack adds itself to them",
+            "set jack.internalUrl, and jack adds itself to them",
         )
 
 
-def _misses_registration(config: Config) -> bool:
+def _misses_address(config: Config) -> bool:
     wanted = any(server.destination and server.autoregister.enable for server in config.servers)
-    return wanted and (config.jack.internal_url is None or config.jack.api_key is None)
+    return wanted and config.jack.internal_url is None

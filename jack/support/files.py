@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import stat
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -159,6 +160,30 @@ def same_file(first: Path, second: Path) -> bool:
         a, b = os.lstat(first), os.lstat(second)
         return (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
     return False
+
+
+class NotRegular(OSError):
+    """What was to be read is a pipe, a socket or a device: it may have no end, or never begin."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(errno.EINVAL, "it is no regular file", path)
+
+
+def read_regular(path: str | Path, max_bytes: int) -> bytes:
+    """At most the first `max_bytes` of a regular file. Raises NotRegular for anything else, at
+    once, and other OSErrors as `open` does (IsADirectoryError for a folder).
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise NotRegular(str(path))
+        return file.read(max_bytes)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """An opener that never waits; a FIFO that nobody writes to would block without O_NONBLOCK, and
+    a terminal would become the one of this process without O_NOCTTY.
+    """
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def write_whole(path: Path, data: bytes, replaces: Callable[[bytes], bool]) -> None:

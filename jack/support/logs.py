@@ -17,6 +17,9 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from urllib.parse import quote, quote_plus
 
+TRACE = "trace"
+"""The level with everything that jack's packages have to say as well."""
+_TALKATIVE = ("urllib3", "watchdog", "waitress", "werkzeug", "peewee")
 MASK = "***"
 SHORTEST_SECRET = 4
 """Characters. Shorter ones are in every other word: without them no log would be readable."""
@@ -75,6 +78,9 @@ class _JsonFormatter(logging.Formatter):
 def set_up_logging(level: str, as_json: bool, secrets: Iterable[str] = ()) -> None:
     """Send everything to stderr. A log that cannot be written (closed pipe, full disk) never stops
     jack.
+
+    `level` is for jack's own lines. What its packages say (SQL, file events, HTTP) is as much as
+    that only with "trace", else their warnings.
     """
     logging.raiseExceptions = False
     redactor = Redactor(secrets)
@@ -82,10 +88,11 @@ def set_up_logging(level: str, as_json: bool, secrets: Iterable[str] = ()) -> No
         sys.stderr.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler()
     handler.setFormatter(_JsonFormatter(redactor) if as_json else _TextFormatter(redactor))
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    libraries = logging.NOTSET if level.lower() == "debug" else logging.WARNING
-    for noisy in ("urllib3", "watchdog", "waitress", "werkzeug", "peewee"):
-        logging.getLogger(noisy).setLevel(libraries)
+    own = logging.DEBUG if level == TRACE else getattr(logging, level.upper())
+    logging.basicConfig(level=own, handlers=[handler], force=True)
+    for package in _TALKATIVE:
+        others = logging.NOTSET if level == TRACE else max(own, logging.WARNING)
+        logging.getLogger(package).setLevel(others)
 
 
 class BackgroundHandler(logging.Handler):

@@ -58,9 +58,11 @@ def shortened(title: str, spare_bytes: int = 0) -> str:
         middle = (low + high + 1) // 2
         fits = len(arr_file_name(title[:middle]).encode()) <= limit
         low, high = (middle, high) if fits else (low, middle - 1)
-    while low and unicodedata.combining(title[low]):
-        low -= 1  # an accent belongs to the letter before it
-    return title[:low].rstrip(" .-_") or title[:low]
+    whole = low
+    while whole and unicodedata.combining(title[whole]):
+        whole -= 1  # an accent belongs to the letter before it
+    cut = title[: whole or low]  # of accents alone: there is no such letter
+    return cut.rstrip(" .-_") or cut
 
 
 def arr_file_name(title: str) -> str:

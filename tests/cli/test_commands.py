@@ -424,6 +424,33 @@ def test_what_is_not_a_stub_is_said(jack: Jack, tmp_path: Path) -> None:
     assert "cannot read" in missing.err
 
 
+def test_a_pipe_or_a_device_is_no_stub_and_is_not_waited_for(jack: Jack, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        result = jack("stub", "show", str(path))
+        assert (result.code, result.out) == (1, "")
+        assert result.err == f"jack: cannot read {path}: it is no regular file\n"
+
+
+# -- check -----------------------------------------------------------------------------------------
+
+
+def test_check_says_what_a_config_without_a_key_of_its_own_cannot_do(
+    jack: Jack, config: Path
+) -> None:
+    result = jack("check", "-c", str(config))
+    assert (result.code, result.out) == (0, "OK\n")
+    assert (
+        f"{config}: jack.apiKey is not set, so jack serves nobody, and Radarr and Sonarr cannot"
+        " search through jack: set jack.internalUrl and jack.apiKey" in result.err
+    )
+    content = json.loads(config.read_text())
+    content["jack"]["apiKey"] = "a-long-key-of-one's-own-0123"
+    content["jack"]["internalUrl"] = "http://nas.local:5225"
+    config.write_text(json.dumps(content))
+    assert "cannot search" not in jack("check", "-c", str(config)).err
+
+
 # -- run and demo ----------------------------------------------------------------------------------
 
 

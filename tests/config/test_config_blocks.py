@@ -203,8 +203,8 @@ def test_what_must_be_unique_is_refused_the_second_time(
 def test_every_repetition_names_the_first(problems: Problems) -> None:
     peers = "\n".join(f"- {{name: a, url: http://h{n}, apiKey: k}}" for n in range(3))
     assert [line.partition("jack.yaml")[2] for line in problems(f"peers:\n{peers}")] == [
-        ":3:10: a peer of this name is already given on line 2",
-        ":4:10: a peer of this name is already given on line 2",
+        ":3:10: peers[1].name: a peer of this name is already given on line 2",
+        ":4:10: peers[2].name: a peer of this name is already given on line 2",
     ]
 
 

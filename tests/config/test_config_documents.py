@@ -136,6 +136,12 @@ def test_a_folder_is_no_config_file(tmp_path: Path) -> None:
     assert "this is a folder" in failure(tmp_path)
 
 
+def test_a_pipe_or_a_device_is_no_config_file_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), Path("/dev/null")):
+        assert failure(path).startswith(f"{path}:1:1: this is no regular file; name one")
+
+
 def test_a_file_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
     loop = tmp_path / "loop.yaml"
     os.symlink(loop, loop)

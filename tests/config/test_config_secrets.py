@@ -191,8 +191,8 @@ def test_a_missing_space_after_a_key_does_not_show_the_secret(problems: Problems
     lines = problems(f"peers: [{{name: a, url: http://a, apiKey:{HIDDEN}}}]")
     assert HIDDEN not in "\n".join(lines)
     assert [line.partition("jack.yaml")[2] for line in lines] == [
-        ":1:9: apiKey is required here",
-        ":1:34: this is no key that jack knows; is there a space after the colon?",
+        ":1:9: peers[0]: apiKey is required here",
+        ":1:34: peers[0]: this is no key that jack knows; is there a space after the colon?",
     ]
 
 

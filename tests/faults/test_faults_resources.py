@@ -85,10 +85,10 @@ def test_a_log_that_nobody_takes_holds_up_nothing(
 ) -> None:
     if log == "full disk":
         with FULL.open("wb") as full:
-            you.start("--log-level", "debug", wait=False, stdout=full, stderr=full)
+            you.start("--log-level", "trace", wait=False, stdout=full, stderr=full)
     else:
         pipe = {"closed pipe": closed_pipe, "stuck pipe": stuck_pipe}[log]
-        you.start("--log-level", "debug", wait=False, stdout=pipe, stderr=pipe)
+        you.start("--log-level", "trace", wait=False, stdout=pipe, stderr=pipe)
     delivers(you, peer)
 
 
@@ -112,7 +112,7 @@ def test_signals_at_any_moment_never_leave_a_jack_behind(you: Jack, peer: Script
     you.drop("Film.torrent", peer.url, ITEM)
     pause = threading.Event()
     for number in range(3):
-        process = you.start("--log-level", "debug", "--log-json")
+        process = you.start("--log-level", "trace", "--log-json")
         if number == 1:
             eventually(lambda: peer.requests_to(file_path(ITEM)), PATIENCE_SECONDS, "a transfer")
         while process.poll() is None:

@@ -142,7 +142,7 @@ def test_a_key_that_is_thrown_back_appears_nowhere(tmp_path: Path, options: tupl
         entry = peer_entry("ann", peer.url, KEY, headers={"X-Extra": OTHER})
         jack = Jack(tmp_path / "you", peers=[entry])
         with contextlib.closing(jack):
-            jack.start("--log-level", "debug", *options)
+            jack.start("--log-level", "trace", *options)
             for number, (item, status) in enumerate(ends.items(), start=1):
                 jack.drop(f"{item}.torrent", peer.url, item)
                 jack.row(number, status)

@@ -220,14 +220,14 @@ def holds_no_secret(you: Jack) -> None:
     for path in (you.log_path, *you.state.iterdir()):
         held = path.read_bytes()
         assert [name for name, secret in SENTINELS.items() if secret.encode() in held] == [], path
-    shown = you.run("--log-level", "debug", "status", "--json")
+    shown = you.run("--log-level", "trace", "status", "--json")
     assert [name for name, key in SENTINELS.items() if key in shown.stdout + shown.stderr] == []
 
 
-def test_no_key_appears_in_a_debug_log_a_row_or_a_command(
+def test_no_key_appears_in_the_longest_log_a_row_or_a_command(
     new_jack: Callable[..., Jack], new_arr: Callable[[str], FakeArr], port: Port
 ) -> None:
-    you = every_secret_at_work(new_jack, new_arr, port, "--log-level", "debug")
+    you = every_secret_at_work(new_jack, new_arr, port, "--log-level", "trace")
     assert "urllib3" in you.log
     holds_no_secret(you)
 
@@ -235,7 +235,7 @@ def test_no_key_appears_in_a_debug_log_a_row_or_a_command(
 def test_a_json_log_is_one_object_per_line_without_a_key(
     new_jack: Callable[..., Jack], new_arr: Callable[[str], FakeArr], port: Port
 ) -> None:
-    you = every_secret_at_work(new_jack, new_arr, port, "--log-level", "debug", "--log-json")
+    you = every_secret_at_work(new_jack, new_arr, port, "--log-level", "trace", "--log-json")
     lines = [json.loads(line) for line in you.log.splitlines()]
     assert {"time", "level", "logger", "message"} <= set.intersection(*map(set, lines))
     assert any("complete, 1000.0 KiB" in line["message"] for line in lines)

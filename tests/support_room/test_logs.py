@@ -107,7 +107,7 @@ def test_json_lines_parse_one_by_one(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_urllib3s_own_debug_lines_are_redacted(capsys: pytest.CaptureFixture[str]) -> None:
-    set_up_logging("debug", False, [SECRET])
+    set_up_logging("trace", False, [SECRET])
     session = new_session({}, None, 1)
     with ScriptedPeer() as peer:
         url = f"{peer.url}/x?apikey={quote(SECRET, safe='')}"
@@ -119,14 +119,27 @@ def test_urllib3s_own_debug_lines_are_redacted(capsys: pytest.CaptureFixture[str
     assert "s3cret" not in err
 
 
-@pytest.mark.parametrize(("level", "shown"), [("debug", True), ("info", False), ("error", False)])
-def test_libraries_are_quiet_unless_debugging(
-    capsys: pytest.CaptureFixture[str], level: str, shown: bool
+@pytest.mark.parametrize(
+    ("level", "own", "others"),
+    [
+        ("trace", {"debug", "info", "warning"}, {"debug", "info", "warning"}),
+        ("debug", {"debug", "info", "warning"}, {"warning"}),
+        ("info", {"info", "warning"}, {"warning"}),
+        ("error", set(), set()),
+    ],
+)
+@pytest.mark.parametrize("library", ["urllib3", "peewee", "watchdog.observers.inotify_buffer"])
+def test_other_packages_say_no_more_than_warnings_unless_everything_is_traced(
+    capsys: pytest.CaptureFixture[str], library: str, level: str, own: set[str], others: set[str]
 ) -> None:
-    logging.getLogger("urllib3").setLevel(logging.NOTSET)
     set_up_logging(level, False)
-    logging.getLogger("urllib3").info("chatter")
-    assert ("chatter" in capsys.readouterr().err) is shown
+    for name in (library, "jack.test"):
+        for said in ("debug", "info", "warning"):
+            getattr(logging.getLogger(name), said)("%s of %s", said, name)
+    err = capsys.readouterr().err
+    levels = {"debug", "info", "warning"}
+    assert {said for said in levels if f"{said} of jack.test" in err} == own
+    assert {said for said in levels if f"{said} of {library}" in err} == others
 
 
 def test_a_name_in_foreign_bytes_can_be_logged(capsys: pytest.CaptureFixture[str]) -> None:

@@ -180,6 +180,12 @@ class TestTitle:
         assert shortened(title) == title
         assert shortened(title + "x") == title
 
+    def test_a_long_title_of_accents_alone_keeps_a_name(self) -> None:
+        title = "\u0301" * 300
+        short = shown_title(release(title))
+        assert set(short) == {"\u0301"}
+        assert file_bytes(short) <= MAX_FILE_NAME_BYTES
+
     def test_shortening_takes_no_accent_from_its_letter(self) -> None:
         title = "x" * 231 + "e\u0301"
         assert shortened(title) == "x" * 231
