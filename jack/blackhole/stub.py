@@ -2,9 +2,9 @@
 bencode (BEP 3).
 
 A stub is a valid single-file torrent, because the *arr loads it before writing it to the blackhole
-folder; only its `comment`, `jack:<peerId>:<itemId>`, means anything to jack. The same text stands as
-`source` in the info dictionary, so that the info hash, by which the *arr tells releases apart in
-its history and blocklist, names one item of one peer. Stubs without it are as good as ever.
+folder; only its `comment`, `jack:<peerId>:<itemId>`, means anything to jack. The same text stands
+as `source` in the info dictionary, so that the info hash, by which the *arr tells releases apart
+in its history and blocklist, names one item of one peer. Stubs without it are as good as ever.
 """
 
 from __future__ import annotations
