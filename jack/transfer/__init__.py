@@ -1,0 +1,1 @@
+"""One attempt: an HTTP exchange whose bytes go to `.part`, are synced, recorded, and renamed."""
