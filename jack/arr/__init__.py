@@ -1,1 +1,1 @@
-"""Radarr and Sonarr over their API: registration, history, imports, failures, and their libraries."""
+"""Radarr and Sonarr over their API: registration, history, imports, failures, their libraries."""

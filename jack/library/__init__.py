@@ -1,1 +1,1 @@
-"""What this jack shares: items of its folders and of its own Radarr and Sonarr, kept in a catalog."""
+"""What this jack shares: items of its folders and its own Radarr and Sonarr, kept in a catalog."""
