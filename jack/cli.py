@@ -177,9 +177,9 @@ def _check(options: argparse.Namespace) -> int:
         count = len(error.problems)
         print(*error.problems, f"{count} problem{'s' if count != 1 else ''}", sep="\n")
         return error.exit_code
-    for gap in gaps(config):  # not on stdout, where a script looks for OK
+    print("OK", flush=True)
+    for gap in gaps(config):  # not on stdout, where a script looks for OK alone
         say_to_user(f"{printable(str(config.path))}: {gap.what}: {gap.remedy}")
-    print("OK")
     return 0
 
 

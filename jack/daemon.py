@@ -74,14 +74,14 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
             reconcile_without_downloads(downloads)
             idle = config.jack.api_key is None
             log.info("jack is up and %s: no downloads in the config", "idle" if idle else "shares")
-            return 0 if watch.wait([]) else 1
+            return 0 if watch.wait(None) else 1
         side = DownloadSide(config, config.downloads, database, clock)
         side.start(signals.stop)
         registrar = wiring.registrar(config, clock)
         if registrar is not None:
             stack.callback(registrar.stop, 1.0)
             registrar.start()
-        healthy = watch.wait(side.threads)
+        healthy = watch.wait(side)
         if not side.stop(STOP_SECONDS):
             log.warning("some connections did not end in time; everything received is recorded")
             database.close()
@@ -151,15 +151,15 @@ class _Watch:
         finally:
             threading.excepthook = before
 
-    def wait(self, threads: list[threading.Thread]) -> bool:
+    def wait(self, side: DownloadSide | None) -> bool:
         """Until asked to stop; False when jack must leave by itself."""
         look = self._clock.monotonic() + GUARD_SECONDS
         while not self._stop.wait(THREAD_LOOK_SECONDS):
             self._mention_hang_up()
-            problem = self._death(threads)
+            problem = self._death([] if side is None else side.threads)
             if problem is None and self._clock.monotonic() >= look:
                 look = self._clock.monotonic() + GUARD_SECONDS
-                problem = self._guard.problem()
+                problem = self._guard.problem() or (side.problem() if side is not None else None)
             if problem is not None:
                 log.critical("%s; jack leaves so that it can be restarted", problem)
                 self._stop.set()

@@ -17,7 +17,7 @@ from jack.arr.client import ArrClient
 from jack.arr.imports import Importer
 from jack.blackhole.intake import Inbox, Intake
 from jack.blackhole.watcher import Watcher
-from jack.config import Config, DownloadsConfig
+from jack.config import Config, DownloadsConfig, folders_mixed
 from jack.downloads.agenda import Agenda
 from jack.downloads.claims import Claims
 from jack.downloads.entry import Entry
@@ -194,6 +194,9 @@ class DownloadSide:
             if not self._volumes.knows(completed):
                 raise
             log.error("%s; its downloads wait", error)  # its disk may be mounted later
+        mixed = self.problem()
+        if mixed is not None:
+            raise StateError(f"{mixed}; use two folders side by side")
         self._volumes.check(completed)
         strangers = self._volumes.unknown_parts(completed)
         if strangers:
@@ -217,6 +220,10 @@ class DownloadSide:
             self._settings.watch_path,
             self._watcher.describes,
         )
+
+    def problem(self) -> str | None:
+        """Why these downloads must not go on, as a sentence; mounting a disk can be the cause."""
+        return folders_mixed(self._settings.watch_path, self._settings.completed_path)
 
     def stop(self, seconds: float) -> bool:
         """The way in first, then the work, then the bookkeeping. False when something still

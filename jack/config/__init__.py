@@ -1,5 +1,6 @@
 """The configuration: YAML -> frozen dataclasses, with every problem at once. Read `model` first."""
 
+from jack.config.checks import folders_mixed
 from jack.config.find import find_config
 from jack.config.load import load_config
 from jack.config.model import (
@@ -36,6 +37,7 @@ __all__ = [
     "ShareConfig",
     "WatchMode",
     "find_config",
+    "folders_mixed",
     "gaps",
     "load_config",
 ]

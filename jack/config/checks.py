@@ -11,6 +11,7 @@ from jack.config.blocks import Draft, Reading
 from jack.config.secret import Secret
 from jack.config.tree import At
 from jack.config.urls import same_place
+from jack.support.places import relation
 
 
 def folders_apart(draft: Draft, reading: Reading) -> None:
@@ -18,25 +19,23 @@ def folders_apart(draft: Draft, reading: Reading) -> None:
     watch, completed = draft.values.get("watch_path"), draft.values.get("completed_path")
     if watch is None or completed is None:
         return
-    inner, outer = _lexical(completed), _lexical(watch)
-    at = draft.at["completed_path"]
-    if inner == outer:
-        relation = "the same folder as watchPath"
-    elif outer in inner.parents:
-        relation = "inside watchPath"
-    elif inner in outer.parents:
-        relation = "around watchPath"
-    else:
-        return
-    reading.report(
-        at,
-        f"completedPath is {relation}: finished files and stubs would mix;"
-        " use two folders side by side",
-    )
+    problem = folders_mixed(watch, completed)
+    if problem is not None:
+        reading.report(draft.at["completed_path"], f"{problem}; use two folders side by side")
+
+
+def folders_mixed(watch: Path, completed: Path) -> str | None:
+    """What is wrong with these two, None when they lie apart; compared where they really lead, so
+    the answer can be another one once a disk is mounted.
+    """
+    found = relation(completed, watch)
+    if found is None:
+        return None
+    return f"completedPath is {found} watchPath: finished files and stubs would mix"
 
 
 def _lexical(path: Path) -> PurePosixPath:
-    """Without `..` and doubled slashes. Links are not looked up: only the config is read."""
+    """Without `..` and doubled slashes; links are not looked up."""
     return PurePosixPath("/" + posixpath.normpath(path.as_posix()).lstrip("/"))
 
 

@@ -24,7 +24,7 @@ _root = block(Config, shared_with_key, keys_told_apart)
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     """Read and check the file at `path`; `environ` is where `{env: NAME}` looks.
 
-    Only the file and the files of secrets are opened; folders and servers are not looked at.
+    Only the file and the files of secrets are opened; of the folders jack looks where they lead.
     Raises ConfigError with all problems in the file's order, each
     `FILE:LINE:COL: key.path: message`.
     """

@@ -13,7 +13,7 @@ from pathlib import Path
 from jack.blackhole.inbox import Inbox
 from jack.blackhole.names import for_log
 from jack.blackhole.watcher import Watcher
-from jack.config import DownloadsConfig
+from jack.config import DownloadsConfig, folders_mixed
 from jack.doctor.findings import Finding, fail, ok, warn
 from jack.support.mounts import network_file_system
 from jack.transfer.space import human
@@ -58,7 +58,7 @@ def download_findings(settings: DownloadsConfig) -> Iterator[Finding]:
         if folder.is_dir():
             good.append(folder)
     if len(good) == 2:
-        yield _same_file_system(watch, completed)
+        yield _apart(watch, completed) or _same_file_system(watch, completed)
     if completed in good:
         yield _space(completed, settings.min_free_bytes)
     if watch in good:
@@ -108,6 +108,15 @@ def _owner(folder: Path) -> str:
         return ""
     mode = stat.S_IMODE(status.st_mode)
     return f" (it belongs to uid {status.st_uid}, gid {status.st_gid}, mode {mode:04o})"
+
+
+def _apart(watch: Path, completed: Path) -> Finding | None:
+    """Tried as well as looked up: of a share that is mounted twice only a file can tell."""
+    problem = folders_mixed(watch, completed)
+    with contextlib.suppress(OSError), probe_file(watch) as probe:
+        if problem is None and (completed / probe.name).exists():
+            problem = "completedPath shows what is in watchPath: finished files and stubs would mix"
+    return fail(problem, "use two folders side by side") if problem is not None else None
 
 
 def _same_file_system(watch: Path, completed: Path) -> Finding:

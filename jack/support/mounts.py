@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 MOUNTINFO: Final = Path("/proc/self/mountinfo")
 REMOTE_TYPES: Final = frozenset(
@@ -21,41 +21,75 @@ program.
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
+class Origin(NamedTuple):
+    """A folder by its file system (`major:minor`) and its path in it."""
+
+    device: str
+    path: str
+
+
+class _Mount(NamedTuple):
+    point: bytes
+    kind: str
+    device: str
+    root: bytes
+
+    @property
+    def is_remote(self) -> bool:
+        return self.kind in REMOTE_TYPES or self.kind.startswith("fuse.")
+
+
 def network_file_system(folder: Path, mountinfo: Path = MOUNTINFO) -> str | None:
     """The type of the network or FUSE file system `folder` is on, None when it is local or cannot
     be told. On these, file events miss what other machines write, and locks may lock nothing.
     """
-    _, kind = _mount_of(folder, mountinfo)
-    return kind if kind in REMOTE_TYPES or kind.startswith("fuse.") else None
+    mount = _mount_of(_real(folder), mountinfo)
+    return mount.kind if mount is not None and mount.is_remote else None
 
 
 def mount_point(folder: Path, mountinfo: Path = MOUNTINFO) -> str | None:
     """Where the file system that `folder` is on is mounted, None when that cannot be told."""
-    return _mount_of(folder, mountinfo)[0]
+    mount = _mount_of(_real(folder), mountinfo)
+    return None if mount is None else os.fsdecode(mount.point)
 
 
-def _mount_of(folder: Path, mountinfo: Path) -> tuple[str | None, str]:
-    """Mount point and type.
+def origin(folder: Path, mountinfo: Path = MOUNTINFO) -> Origin | None:
+    """Where on its own file system `folder` is; None when that cannot be told, as on a network:
+    two exports of one server have one device, and `/` as their root.
+    """
+    real = _real(folder)
+    mount = _mount_of(real, mountinfo)
+    if mount is None or mount.is_remote:
+        return None
+    below = real[len(mount.point.rstrip(b"/")) :]
+    return Origin(mount.device, os.fsdecode(mount.root.rstrip(b"/") + below))
 
-    proc_pid_mountinfo(5): the longest mount point that is a prefix wins, the last one of equals
+
+def _real(folder: Path) -> bytes:
+    return os.fsencode(os.path.realpath(folder)).rstrip(b"/")
+
+
+def _mount_of(target: bytes, mountinfo: Path) -> _Mount | None:
+    """proc_pid_mountinfo(5): the longest mount point that is a prefix wins, the last one of equals
     lies on top.
     """
-    best, best_length, best_kind = None, -1, ""
+    best, best_length = None, -1
     with contextlib.suppress(OSError, ValueError):
-        target = os.fsencode(os.path.realpath(folder)).rstrip(b"/") + b"/"
-        for point, kind in _mounts(mountinfo.read_bytes()):
-            prefix = point.rstrip(b"/") + b"/"
-            if target.startswith(prefix) and len(prefix) >= best_length:
-                best, best_length, best_kind = os.fsdecode(point), len(prefix), kind
-    return best, best_kind
+        for mount in _mounts(mountinfo.read_bytes()):
+            prefix = mount.point.rstrip(b"/") + b"/"
+            if (target + b"/").startswith(prefix) and len(prefix) >= best_length:
+                best, best_length = mount, len(prefix)
+    return best
 
 
-def _mounts(text: bytes) -> Iterator[tuple[bytes, str]]:
+def _mounts(text: bytes) -> Iterator[_Mount]:
     for line in text.splitlines():
         left, separator, right = line.partition(b" - ")
         fields, kind = left.split(b" "), right.split(b" ", 1)[0]
         if separator and len(fields) >= 5:
-            yield _OCTAL.sub(_unescape, fields[4]), kind.decode("ascii", "replace")
+            root, point = (_OCTAL.sub(_unescape, field) for field in fields[3:5])
+            device = fields[2].decode("ascii", "replace")
+            yield _Mount(point, kind.decode("ascii", "replace"), device, root)
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:

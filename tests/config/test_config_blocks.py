@@ -105,6 +105,26 @@ def test_stubs_and_finished_files_must_not_mix(
     expect_problem(text, words, "would mix")
 
 
+@pytest.mark.parametrize(
+    ("watch", "completed", "words"),
+    [
+        ("real", "link", "the same folder as watchPath"),
+        ("link", "real", "the same folder as watchPath"),
+        ("real", "link/done", "inside watchPath"),
+        ("link/watch", "real", "around watchPath"),
+        ("link/../real/later", "link/later", "the same folder as watchPath"),
+    ],
+)
+def test_folders_that_meet_through_a_link_are_refused_whether_they_are_there_or_not(
+    expect_problem: Expect, tmp_path: Path, watch: str, completed: str, words: str
+) -> None:
+    (tmp_path / "link").symlink_to("real")
+    text = f"downloads: {{watchPath: {tmp_path}/{watch}, completedPath: §{tmp_path}/{completed}}}"
+    for _ in range(2):
+        expect_problem(text, f"downloads.completedPath: completedPath is {words}", "would mix")
+        (tmp_path / "real").mkdir(exist_ok=True)
+
+
 def test_folders_side_by_side_are_fine(load: Load) -> None:
     downloads = load("downloads: {watchPath: /t/watch, completedPath: /t/watched}").downloads
     assert downloads is not None

@@ -13,7 +13,7 @@ from jack.blackhole.names import concerns_intake
 from jack.blackhole.watcher import Watcher
 from jack.doctor import folders
 from jack.doctor.findings import Level, fail, ok, warn
-from jack.doctor.folders import probe_file
+from jack.doctor.folders import download_findings, probe_file
 from jack.support.files import MEDIA_EXTENSIONS
 from tests.doctor.patient import JACK_KEY, Patient
 
@@ -32,6 +32,26 @@ def test_good_folders_are_all_well_and_nothing_is_left_in_them(patient: Patient)
     assert "ok   watchPath and completedPath are on the same file system" in lines
     assert f"ok   library folder {patient.library} can be read" in lines
     assert patient.troubles() == []
+    assert patient.leftovers() == []
+
+
+def test_folders_that_turn_out_to_be_one_are_a_failure(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk is mounted after the config was read; and a share that is mounted twice, which looks
+    like two folders and shows the same files."""
+    config = patient.config()
+    patient.completed.rmdir()
+    patient.completed.symlink_to(patient.watch)
+    assert config.downloads is not None
+    for problem in ("is the same folder as watchPath", "shows what is in watchPath"):
+        lines = [finding.line for finding in download_findings(config.downloads)]
+        (line,) = [line for line in lines if "would mix" in line]
+        assert line == (
+            f"FAIL completedPath {problem}: finished files and stubs would mix -> use two folders"
+            " side by side"
+        )
+        monkeypatch.setattr(folders, "folders_mixed", lambda *_: None)
     assert patient.leftovers() == []
 
 

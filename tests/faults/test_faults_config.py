@@ -29,6 +29,7 @@ from tests.scenarios.harness import (
     environment,
     peer_entry,
 )
+from tests.support.hurt_jack import HurtJack
 from tests.support.scripted_peer import ScriptedPeer
 from tests.support.waiting import eventually
 
@@ -354,3 +355,22 @@ def test_a_status_whose_reader_leaves_ends(tmp_path: Path, options: list[str]) -
     assert process.wait(PATIENCE_SECONDS) == 0
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+@pytest.mark.parametrize("moved", ["watch", "completed"])
+def test_two_folders_that_become_one_under_a_running_jack_end_it_and_it_starts_no_more(
+    you: HurtJack, moved: str
+) -> None:
+    process = you.start()
+    folder = you.folder / moved
+    other = {"watch": you.completed, "completed": you.watch}[moved]
+    folder.rename(you.folder / "before")
+    folder.symlink_to(other)
+    assert process.wait(PATIENCE_SECONDS) == 1
+    assert "completedPath is the same folder as watchPath: finished files and stubs" in you.log
+    for command in ("run", "check", "doctor"):
+        done = you.run(command)
+        assert done.returncode == 2
+        assert "downloads.completedPath: completedPath is the same folder" in (
+            done.stdout + done.stderr
+        )
