@@ -98,6 +98,8 @@ class ArrApi:
         self._headers["X-Api-Key"] = server.api_key
         self._hidden = (server.api_key, *hidden)
         self._session = new_session(self._headers, None, pool_size=1)
+        self.date: str | None = None
+        """What the clock of the *arr said in its last answer (RFC 9110 section 6.6.1)."""
 
     def close(self) -> None:
         """Give back the connections."""
@@ -144,6 +146,7 @@ class ArrApi:
             header_seconds=header_seconds,
         )
         with contextlib.closing(response):
+            self.date = response.headers.get("Date")
             if not 200 <= response.status_code < 300:
                 raise self._error_of(response, wire, what)
             raw = read_capped(response, max_bytes, who=self.server.name, wire=wire)

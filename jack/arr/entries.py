@@ -85,6 +85,11 @@ def download_client(torrent_folder: str, watch_folder: str) -> Wanted:
     )
 
 
+def feed_url(internal_url: str) -> str:
+    """Where the *arrs find jack's feed, without the path of its API."""
+    return internal_url.rstrip("/") + "/torznab"
+
+
 def indexer(kind: str, base_url: str, api_key: str, priority: int, client_id: int) -> Wanted:
     """The Torznab indexer, bound to jack's own client: a stub is of no use to any other."""
     fields: dict[str, Any] = {

@@ -175,7 +175,7 @@ class Desk:
             translate(settings.completed_path, self._server.path_map),
         )
         client_id, client_done = self._keep(client, wire)
-        base_url = settings.internal_url.rstrip("/") + "/torznab"
+        base_url = entries.feed_url(settings.internal_url)
         indexer = entries.indexer(
             self._server.kind, base_url, settings.api_key, self._priority, client_id
         )

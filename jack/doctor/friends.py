@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from jack import wiring
 from jack.config import PeerConfig
@@ -24,16 +25,19 @@ from jack.transfer.space import human
 SPEED_BYTES = 4 * 1024 * 1024
 SPEED_SECONDS = 15.0
 """A slow friend is measured for this long, not until the bytes are there."""
+LOOK_BYTES = 1024
 _BLOCK = 64 * 1024
 _OTHER_ETAG = '"no-version-of-this-file"'
 
 
 @dataclass(frozen=True)
 class _Look:
-    """The head of an answer to a request for a part of the file."""
+    """The answer to a request for a part of the file; of a larger body only the beginning."""
 
     status: int
     span: ranges.ContentRange | None
+    length: int
+    body: bytes
     validator: Validator
 
 
@@ -97,33 +101,55 @@ class _Visit:
         return f"speaks version {version.strip()}"
 
     def _file(self, release: Release) -> Iterator[Finding]:
-        look = self._look(release, {}) if release.size > 1 else None
-        if look is not None:
-            yield self._range_finding(release, look)
-        yield self._speed_finding(release)
+        start = self._clock.monotonic()
+        begun = self._begin(release, start)
+        yield self._speed_finding(release, begun, self._clock.monotonic() - start)
+        asked = _span_of(begun)
+        if asked is None:
+            return
+        look = self._look(release, asked, {})
+        yield self._range_finding(release, look, begun, asked)
         # Last, for its whole file is hung up on: a friend who lets one of us in at a time may take
         # a moment to notice.
-        if look is not None and look.status == 206:
-            yield self._if_range_finding(release, look.validator.etag)
+        if look.status == 206:
+            yield self._version_finding(release, look.validator, asked)
 
-    def _range_finding(self, release: Release, look: _Look) -> Finding:
+    def _range_finding(self, release: Release, look: _Look, begun: bytes, asked: range) -> Finding:
         if look.status == 200:
             return fail(
                 f"{self._who}: ignores Range, so a broken transfer starts over",
                 "a proxy before it may strip Range; else ask your friend to update jack",
             )
-        if look.span != ranges.ContentRange(1, 1, release.size):
+        if look.span != ranges.ContentRange(asked.start, asked.stop - 1, release.size):
             return fail(
                 f"{self._who}: answers Range with other bytes than it was asked for",
                 "ask your friend to update jack, or to look at the proxy before it",
             )
+        if look.length != len(asked):
+            sent = _size_text(look.length, asked, release.size)
+            return fail(
+                f"{self._who}: promises the part it was asked for (Range, 206) and sends {sent}:"
+                " going on after a broken transfer costs everything that was there",
+                "ask your friend to update jack or what it runs on (Bun 1.4.0 does this)",
+            )
+        if look.body != begun[asked.start : asked.stop]:
+            return fail(
+                f"{self._who}: promises the part it was asked for (Range, 206) and sends other"
+                " bytes: a broken transfer that goes on would be spoilt",
+                "ask your friend to update jack, or to look at the proxy before it",
+            )
         return ok(f"{self._who}: broken transfers go on where they were (Range)")
 
-    def _if_range_finding(self, release: Release, etag: str | None) -> Finding:
-        if etag is None or not ranges.is_strong(etag):
+    def _version_finding(self, release: Release, told: Validator, asked: range) -> Finding:
+        if told.etag is None or not ranges.is_strong(told.etag):
+            if told.last_modified is None:
+                return ok(
+                    f"{self._who}: sends neither a strong ETag nor a date that tells versions"
+                    " apart; jack compares the size itself"
+                )
             return ok(f"{self._who}: sends no strong ETag; jack compares size and date itself")
-        same = self._look(release, {"If-Range": etag})
-        other = self._look(release, {"If-Range": _OTHER_ETAG})
+        same = self._look(release, asked, {"If-Range": told.etag})
+        other = self._look(release, asked, {"If-Range": _OTHER_ETAG})
         if same.status != 206:
             return warn(
                 f"{self._who}: refuses to go on with the very version it offers (If-Range)",
@@ -133,51 +159,74 @@ class _Visit:
             return ok(f"{self._who}: ignores If-Range; jack compares the ETag itself")
         return ok(f"{self._who}: a replaced file is noticed (If-Range)")
 
-    def _look(self, release: Release, headers: Mapping[str, str]) -> _Look:
-        """Ask for the second byte; the body is not read, for it may be the whole file."""
-        asked = {**_PLAIN, "Range": "bytes=1-1", **headers}
-        response = self._client.open_file(release.id, asked, Wire())
+    def _look(self, release: Release, asked: range, headers: Mapping[str, str]) -> _Look:
+        """Ask for a part; no more of the body is read than that: it may be the whole file."""
+        span = {"Range": f"bytes={asked.start}-{asked.stop - 1}"}
+        wire = Wire()
+        response = self._client.open_file(release.id, {**_PLAIN, **span, **headers}, wire)
         with contextlib.closing(response):
             raw, now = response.raw.headers, self._clock.now()
             told = ranges.Headers({name.lower(): raw.getlist(name) for name in raw})
-            if response.status_code not in {200, 206}:
-                raise self._refused(response.status_code, response.headers)
+            self._check_status(response.status_code, response.headers)
+            length = ranges.body_length(told)
+            body = b""
+            if response.status_code == 206 and length in {None, len(asked)}:
+                body = self._read(response.raw, wire, len(asked) + 1, self._clock.monotonic())
             return _Look(
-                response.status_code, ranges.content_range(told), ranges.validator_of(told, now)
+                response.status_code,
+                ranges.content_range(told),
+                len(body) if length is None else length,
+                body,
+                ranges.validator_of(told, now),
             )
 
-    def _refused(self, status: int, headers: Mapping[str, str]) -> JackError:
-        return error_for_status(
-            self._client.peer.name, "the file", status, headers, self._clock.now()
-        )
+    def _check_status(self, status: int, headers: Mapping[str, str]) -> None:
+        if status not in {200, 206}:
+            name, now = self._client.peer.name, self._clock.now()
+            raise error_for_status(name, "the file", status, headers, now)
 
-    def _speed_finding(self, release: Release) -> Finding:
-        asked = {**_PLAIN, "Range": f"bytes=0-{SPEED_BYTES - 1}"}
+    def _read(self, raw: Any, wire: Wire, most: int, start: float) -> bytes:
+        """Until the end, `most` bytes or SPEED_SECONDS after `start`."""
+        got = bytearray()
+        who = self._client.peer.name
+        with translated(who, wire), wire.deadline(2 * SPEED_SECONDS, f"{who}: {most} bytes"):
+            while len(got) < most and self._clock.monotonic() - start < SPEED_SECONDS:
+                block = raw.read1(min(_BLOCK, most - len(got)), decode_content=False)
+                if not block:
+                    break
+                got += block
+        wire.check()
+        return bytes(got)
+
+    def _begin(self, release: Release, start: float) -> bytes:
+        """The first bytes of the file."""
         wire = Wire()
-        start = self._clock.monotonic()
+        asked = {**_PLAIN, "Range": f"bytes=0-{SPEED_BYTES - 1}"}
         response = self._client.open_file(release.id, asked, wire)
         with contextlib.closing(response):
-            if response.status_code not in {200, 206}:
-                raise self._refused(response.status_code, response.headers)
-            got = 0
-            with (
-                translated(self._client.peer.name, wire),
-                wire.deadline(2 * SPEED_SECONDS, f"{self._client.peer.name}: {SPEED_BYTES} bytes"),
-            ):
-                while got < SPEED_BYTES and self._clock.monotonic() - start < SPEED_SECONDS:
-                    block = response.raw.read1(_BLOCK, decode_content=False)
-                    if not block:
-                        break
-                    got += len(block)
-        seconds = max(self._clock.monotonic() - start, 0.001)
-        wire.check()
-        if got == 0:
+            self._check_status(response.status_code, response.headers)
+            return self._read(response.raw, wire, SPEED_BYTES, start)
+
+    def _speed_finding(self, release: Release, begun: bytes, seconds: float) -> Finding:
+        if not begun:
             return fail(
                 f"{self._who}: sent no byte of {shown(release.filename, 80)}",
                 "ask your friend to look at jack's log",
             )
-        speed = human(int(got / seconds))
-        return ok(f"{self._who}: {human(got)} in {seconds:.1f} s, {speed}/s")
+        speed = human(int(len(begun) / max(seconds, 0.001)))
+        return ok(f"{self._who}: {human(len(begun))} in {seconds:.1f} s, {speed}/s")
+
+
+def _span_of(begun: bytes) -> range | None:
+    """A part to ask for, of what is known: from its middle, which is unlike a film's beginning."""
+    start = len(begun) // 2
+    return range(start, min(len(begun), start + LOOK_BYTES)) if start else None
+
+
+def _size_text(length: int, asked: range, whole: int) -> str:
+    if length < len(asked):
+        return f"{length} bytes of {len(asked)}"
+    return "the whole file" if length == whole else "more than that"
 
 
 _PLAIN = {"Accept": "*/*", "Accept-Encoding": "identity"}

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,15 @@ from jack.blackhole.names import for_log
 from jack.config import Config, DownloadsConfig, ServerConfig
 from jack.doctor.findings import Finding, fail, ok, warn, without_name
 from jack.doctor.folders import probe_file
+from jack.doctor.reach import reach_findings
 from jack.errors import JackError, PeerRefused, PeerUnreachable
+from jack.support.clock import Clock
 from jack.support.files import shown
 from jack.support.http import Wire
+from jack.support.retry_after import parse_http_date
 
+CLOCK_SECONDS = 60.0
+"""Clocks that differ by less are as good as equal to people, and an answer may take a while."""
 MAX_GUESSES = 60
 """Places in an *arr's file system that are looked at to find jack's folder there."""
 _SYSTEM_FOLDERS = frozenset(
@@ -29,12 +35,12 @@ _SYSTEM_FOLDERS = frozenset(
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 
 
-def server_findings(server: ServerConfig, config: Config) -> Iterator[Finding]:
+def server_findings(server: ServerConfig, config: Config, clock: Clock) -> Iterator[Finding]:
     """Everything about one server; ends with the first thing that makes the rest pointless."""
     hidden = (config.jack.api_key.reveal(),) if config.jack.api_key else ()
     api = ArrApi(wiring.arr_server(server), hidden)
     try:
-        yield from _findings(api, server, config)
+        yield from _findings(api, server, config, clock)
     except JackError as error:
         yield fail(f"{server.name}: {without_name(server.name, error)}", _remedy(error))
     finally:
@@ -49,18 +55,52 @@ def _remedy(error: JackError) -> str:
     return "check its url, and its own log"
 
 
-def _findings(api: ArrApi, server: ServerConfig, config: Config) -> Iterator[Finding]:
+def _findings(api: ArrApi, server: ServerConfig, config: Config, clock: Clock) -> Iterator[Finding]:
     status = api.get("system/status", Wire())
     app = status.get("appName") if isinstance(status, dict) else None
     if app != api.product:
         yield _other_program(server, app)
         return
     yield ok(f"{server.name}: {app} {_version(status)} answers and accepts the key")
+    yield from _clock_findings(api, clock)
     if not server.destination or config.downloads is None:
         return
     clients = _listed(api, "downloadclient")
     yield from _folders(api, config.downloads, clients)
-    yield from _only_client(api, clients, _listed(api, "indexer"))
+    indexers = _listed(api, "indexer")
+    yield from _only_client(api, clients, indexers)
+    yield from reach_findings(api, server, config, indexers)
+
+
+def _clock_findings(api: ArrApi, clock: Clock) -> Iterator[Finding]:
+    """Its clock as its last answer told it, to the second, against ours."""
+    now = clock.now()
+    theirs = parse_http_date(api.date or "", now)
+    if theirs is None:
+        return
+    ahead = (theirs - now).total_seconds()
+    if abs(ahead) <= CLOCK_SECONDS:
+        yield ok(f"{api.server.name}: its clock and ours agree")
+        return
+    yield warn(
+        f"{api.server.name}: its clock is {timedelta(seconds=round(abs(ahead)))} (h:mm:ss)"
+        f" {'ahead of' if ahead > 0 else 'behind'} ours",
+        "let NTP set the clocks of both machines: the times that both tell you do not fit together",
+    )
+
+
+def sharing_findings(config: Config) -> Iterator[Finding]:
+    """A blackhole is watched by all it is registered with, whoever grabbed what is there."""
+    names = [server.name for server in config.servers if server.destination]
+    if config.downloads is not None and len(names) > 1:
+        yield warn(
+            f"{' and '.join(names)} share one blackhole folder: a file that waits in completedPath"
+            " or was refused by one stands in the queue of the other too, there as downloading or"
+            " as blocked for manual import",
+            "leave such an entry alone and mend the import in the one that grabbed it;"
+            " downloads.unlinkImportedFiles leaves less behind; to have none of them, run a jack of"
+            " its own (watchPath, completedPath, statePath, port) for each",
+        )
 
 
 def _version(status: dict[str, Any]) -> str:

@@ -17,6 +17,8 @@ from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
 ITEM = "c:movie:1"
 FILE = file_path(ITEM)
 MIB = 1024 * 1024
+PART = f"bytes={2 * MIB}-{2 * MIB + 1023}"
+"""What is asked for of a film of 6 MiB: of the 4 MiB that are known by then, the middle."""
 
 
 @pytest.fixture
@@ -37,13 +39,13 @@ def test_a_good_friend_is_well_in_every_respect(
     said = lines(patient)
     assert said[0] == "ok   friend friend: reachable by plain HTTP, the key is accepted"
     assert said[1].startswith("warn friend friend: its url is plain http")
-    assert said[2:4] == [
-        "ok   friend friend: speaks version 0.1.0",
+    assert said[2] == "ok   friend friend: speaks version 0.1.0"
+    assert said[3].startswith("ok   friend friend: 4.0 MiB in ")
+    assert said[3].endswith("iB/s")
+    assert said[4:] == [
         "ok   friend friend: broken transfers go on where they were (Range)",
+        "ok   friend friend: a replaced file is noticed (If-Range)",
     ]
-    assert said[4].startswith("ok   friend friend: 4.0 MiB in ")
-    assert said[4].endswith("iB/s")
-    assert said[5:] == ["ok   friend friend: a replaced file is noticed (If-Range)"]
     assert patient.troubles() == []
 
 
@@ -52,7 +54,7 @@ def test_the_speed_costs_4_mib_and_no_more(
 ) -> None:
     patient.examine()
     asked = [request.range for request in peer.requests_to(FILE)]
-    assert asked == ["bytes=1-1", f"bytes=0-{4 * MIB - 1}", "bytes=1-1", "bytes=1-1"]
+    assert asked == [f"bytes=0-{4 * MIB - 1}", PART, PART, PART]
 
 
 def test_a_friend_that_is_not_there_is_one_failure(patient: Patient, film: bytes) -> None:
@@ -133,13 +135,62 @@ def test_a_friend_that_ignores_range_is_a_failure(
     assert "ignores Range, so a broken transfer starts over -> a proxy" in line
 
 
-@pytest.mark.parametrize("span", ["bytes 0-0/6291456", "bytes 1-1/9", "bytes 1-1/*", "nonsense"])
+def part(peer: ScriptedPeer, answer: Answer) -> None:
+    """From now on whoever asks for a part from within the file gets this answer."""
+    peer.always(
+        FILE,
+        lambda request: peer.honest(request) if "=0-" in (request.range or "") else answer,
+    )
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        "bytes 0-1023/6291456",
+        "bytes 2097152-2098175/9",
+        "bytes 2097152-2098175/*",
+        "nonsense",
+    ],
+)
 def test_a_friend_that_answers_range_with_other_bytes_is_a_failure(
     peer: ScriptedPeer, patient: Patient, film: bytes, span: str
 ) -> None:
-    peer.script(FILE, Answer(206, {"Content-Range": span}, b"x"))
+    part(peer, Answer(206, {"Content-Range": span}, film[2 * MIB : 2 * MIB + 1024]))
     (line,) = patient.troubles()
     assert "answers Range with other bytes" in line
+
+
+RIGHT = {"Content-Range": f"bytes {2 * MIB}-{2 * MIB + 1023}/{6 * MIB}", "ETag": '"v1"'}
+
+
+@pytest.mark.parametrize(
+    ("chunked", "size", "sends"),
+    [
+        (False, 6 * MIB, "sends the whole file"),
+        (True, 6 * MIB, "sends more than that"),
+        (True, 1000, "sends 1000 bytes of 1024"),
+    ],
+)
+def test_a_friend_whose_206_has_another_length_makes_going_on_cost_everything(
+    peer: ScriptedPeer, patient: Patient, film: bytes, chunked: bool, size: int, sends: str
+) -> None:
+    """As the TypeScript jack does on Bun 1.4.0: the right Content-Range, and the whole file."""
+    length = None if chunked else -1
+    part(peer, Answer(206, RIGHT, film[:size], length=length, chunked=chunked))
+    (line,) = patient.troubles()
+    assert f"{sends}: going on after a broken transfer costs everything that was there" in line
+    assert "-> ask your friend to update jack or what it runs on (Bun 1.4.0 does this)" in line
+
+
+def test_a_friend_whose_206_has_the_bytes_of_another_place_is_a_failure(
+    peer: ScriptedPeer, patient: Patient
+) -> None:
+    film = b"\0" * 2 * MIB + b"x" * 4 * MIB
+    peer.offer(ITEM, film, etag='"v1"')
+    patient.befriend(peer)
+    part(peer, Answer(206, RIGHT, film[:1024]))
+    (line,) = patient.troubles()
+    assert "sends other bytes: a broken transfer that goes on would be spoilt" in line
 
 
 def test_a_friend_that_ignores_if_range_is_well_for_jack_compares_itself(
@@ -154,10 +205,22 @@ def test_a_friend_that_ignores_if_range_is_well_for_jack_compares_itself(
 
 
 def test_a_friend_without_etags_is_well(peer: ScriptedPeer, patient: Patient) -> None:
-    peer.offer(ITEM, b"film")
+    peer.offer(ITEM, b"film", last_modified="Thu, 01 Jan 2015 12:00:00 GMT")
     patient.befriend(peer)
-    assert patient.found("sends no strong ETag").level is Level.OK
+    finding = patient.found("sends no strong ETag; jack compares size and date itself")
+    assert finding.level is Level.OK
     assert patient.troubles() == []
+
+
+@pytest.mark.parametrize("date", [None, "yesterday"])
+def test_a_date_that_is_not_sent_is_not_said_to_be_compared(
+    peer: ScriptedPeer, patient: Patient, date: str | None
+) -> None:
+    peer.offer(ITEM, b"film", etag='W/"1"', last_modified=date)
+    patient.befriend(peer)
+    finding = patient.found("sends neither a strong ETag nor a date that tells versions apart")
+    assert finding.level is Level.OK
+    assert "size and date" not in "".join(lines(patient))
 
 
 def test_a_friend_that_refuses_its_own_version_is_a_warning(
@@ -196,7 +259,7 @@ def test_a_connection_that_breaks_while_it_is_measured_is_a_failure(
 ) -> None:
     def broken(request: Request) -> Answer:
         answer = peer.honest(request)
-        return replace(answer, cut_after=1000) if request.range != "bytes=1-1" else answer
+        return replace(answer, cut_after=1000) if "=0-" in (request.range or "") else answer
 
     peer.always(FILE, broken)
     (line,) = patient.troubles()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 
+from jack.doctor import examine
 from jack.doctor.findings import Level
 from jack.doctor.servers import _shortened
-from tests.doctor.patient import Patient
+from jack.support.clock import SystemClock
+from tests.doctor.patient import JACK_KEY, Patient
 from tests.support.fake_arr import FakeArr
+from tests.support.fake_torznab import FakeTorznab
 
 NewArr = Callable[..., FakeArr]
 
@@ -23,6 +28,7 @@ def test_an_arr_that_sees_both_folders_is_well(patient: Patient, new_arr: NewArr
     lines = [finding.line for finding in patient.examine() if "Movies" in finding.text]
     assert lines == [
         "ok   Movies: Radarr 6.1.0.10293 answers and accepts the key",
+        "ok   Movies: its clock and ours agree",
         f"ok   Movies: sees completedPath as {patient.completed}",
         f"ok   Movies: sees watchPath as {patient.watch}",
     ]
@@ -171,3 +177,104 @@ def test_jacks_as_the_only_torrent_client_is_warned_about(
     assert patient.found("only torrent client").level is Level.WARN
     arr.providers.add("downloadclient", "QBittorrent", "qBittorrent", enable=True)
     assert not [f for f in patient.examine() if "only torrent client" in f.text]
+
+
+# -- clock, address and folder ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(600, "behind"), (-600, "ahead of")])
+def test_a_clock_that_is_another_than_ours_is_warned_about(
+    patient: Patient, new_arr: NewArr, seconds: int, words: str
+) -> None:
+    class Elsewhen(SystemClock):
+        def now(self) -> datetime:
+            return super().now() + timedelta(seconds=seconds)
+
+    patient.employ(new_arr())
+    assert patient.found("its clock").line == "ok   Movies: its clock and ours agree"
+    (finding,) = [f for f in examine(patient.config(), Elsewhen()) if "its clock" in f.text]
+    assert finding.level is Level.WARN
+    assert re.fullmatch(
+        rf"Movies: its clock is 0:(09:5\d|10:0\d) \(h:mm:ss\) {words} ours", finding.text
+    )
+    assert "NTP" in finding.remedy
+
+
+def reachable(patient: Patient, url: str) -> None:
+    patient.blocks["jack"] |= {"apiKey": JACK_KEY, "internalUrl": url}
+
+
+def reaches(patient: Patient) -> str:
+    return patient.found("jack at http").line
+
+
+def test_whether_it_reaches_jack_is_said_by_its_own_test(patient: Patient, new_arr: NewArr) -> None:
+    arr = new_arr()
+    patient.employ(arr)
+    with FakeTorznab(JACK_KEY) as feed:
+        reachable(patient, feed.url)
+        assert reaches(patient) == f"ok   Movies: reaches jack at {feed.url}"
+        assert {query["t"] for query in feed.asked} == {"caps", "movie"}
+        assert arr.providers.entries["indexer"] == [], "nothing was stored"
+
+
+def test_the_entry_it_has_is_tested_with_the_address_of_the_config(
+    patient: Patient, new_arr: NewArr
+) -> None:
+    arr = new_arr()
+    patient.employ(arr)
+    fields = {"baseUrl": "http://127.0.0.1:1/torznab", "apiKey": "another", "categories": [2000]}
+    arr.providers.add("indexer", "Torznab", "Jack", fields=fields)
+    with FakeTorznab(JACK_KEY) as feed:
+        reachable(patient, feed.url)
+        assert reaches(patient) == f"ok   Movies: reaches jack at {feed.url}"
+    assert arr.providers.settings("indexer", "Jack")["apiKey"] == "another"
+
+
+def test_an_address_that_leads_nowhere_from_there_is_a_failure_in_its_own_words(
+    patient: Patient, new_arr: NewArr
+) -> None:
+    patient.employ(new_arr())
+    with FakeTorznab(JACK_KEY) as feed:
+        url = feed.url.replace("127.0.0.1", "no-such-host.invalid")
+        reachable(patient, url)
+        line = reaches(patient)
+    assert line.startswith(f"FAIL Movies: does not reach jack at {url}: 'Unable to connect to")
+    assert f"-> Movies must be able to open {url}/torznab: check internalUrl from its side" in line
+
+
+def test_another_program_at_the_address_is_told_apart(patient: Patient, new_arr: NewArr) -> None:
+    patient.employ(new_arr())
+    with FakeTorznab("the key of another jack") as feed:
+        reachable(patient, feed.url)
+        line = patient.found("does not know jack's key").line
+    assert "another jack, answers there" in line
+
+
+def test_an_empty_feed_has_been_reached(patient: Patient, new_arr: NewArr) -> None:
+    patient.employ(new_arr())
+    with FakeTorznab(JACK_KEY, items=0) as feed:
+        reachable(patient, feed.url)
+        assert reaches(patient).startswith(f"ok   Movies: reaches jack at {feed.url}, and finds")
+
+
+def test_without_a_running_jack_nothing_is_tried(patient: Patient, new_arr: NewArr) -> None:
+    arr = new_arr()
+    patient.employ(arr)
+    reachable(patient, "http://127.0.0.1:1")
+    assert patient.found("does not run now").level is Level.WARN
+    assert arr.providers.tests == []
+
+
+def test_two_servers_with_one_blackhole_folder_are_told_what_they_will_see(
+    patient: Patient, new_arr: NewArr
+) -> None:
+    patient.employ(new_arr())
+    assert not [f for f in patient.examine() if "blackhole folder" in f.text]
+    patient.employ(new_arr("sonarr"), name="Series")
+    finding = patient.found("share one blackhole folder")
+    assert finding.level is Level.WARN
+    assert finding.text.startswith("Movies and Series share")
+    assert "unlinkImportedFiles" in finding.remedy
+    patient.blocks["servers"][1]["destination"] = False
+    assert not [f for f in patient.examine() if "blackhole folder" in f.text]

@@ -127,6 +127,8 @@ class Providers:
                 return Answer(200, [self._resource(entry) for entry in self.entries[name]])
         if method == "POST" and not number:
             return self._save(name, body, None, force=query.get("forceSave") == "true")
+        if method == "POST" and number == "test":
+            return self._try_out(name, body)
         stored = self._by_id(name, number)
         if stored is None:
             return Answer(404, {"message": "NotFound"})
@@ -156,6 +158,15 @@ class Providers:
         if wrong:
             return Answer(400, wrong)
         return Answer(202 if stored else 201, self._resource(self._store(route, entry, stored)))
+
+    def _try_out(self, route: str, body: Any) -> Answer:
+        """Validated and tested like a save, and nothing is stored; a masked key is that of the
+        stored entry with the body's id."""
+        stored = self._by_id(route, str(body.get("id")))
+        entry = self._read(route, body, stored)
+        self.tests.append(route)
+        wrong = self._validated(route, entry, stored) or self._test(entry)
+        return Answer(400, wrong) if wrong else Answer(200, {})
 
     def _store(
         self, route: str, entry: dict[str, Any], stored: dict[str, Any] | None
