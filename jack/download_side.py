@@ -144,6 +144,7 @@ class DownloadSide:
             self._friends,
             self._policy,
             self._jitter,
+            self._clock,
         )
         parts = Parts(
             database=self._database,

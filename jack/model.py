@@ -131,6 +131,8 @@ class Download:
     """Of the stub, lower-case hex: how the *arr's history knows what it was grabbed for."""
     finished_inode: int | None = None
     """Of the file as it was finished: what stands there later may be somebody else's."""
+    restarts: int = 0
+    """How often all bytes were given up since a person last said retry."""
 
     @property
     def part_path(self) -> Path:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
+from jack.downloads.remote import RemoteFile
 from jack.downloads.retry import (
     DATABASE_RETRY_SECONDS,
     SHORTAGE_LOOK_SECONDS,
@@ -26,6 +27,7 @@ from jack.model import Download, WaitReason
 from jack.peers.client import PeerClient
 from jack.store.database import Database
 from jack.store.downloads import Downloads
+from jack.support.clock import Clock
 from jack.support.http import Wire
 from jack.support.shortage import as_shortage
 from jack.transfer.engine import Engine, Progress, TransferState
@@ -36,6 +38,11 @@ SHORT_WAIT_SECONDS = 5.0
 """A longer wait gives the slot back."""
 NEVER_IN_A_SLOT = frozenset({WaitReason.SPACE, WaitReason.UNREACHABLE, WaitReason.REFUSED})
 """What ends by a look from outside: a statvfs, or a probe of the peer."""
+OLD_SECONDS = 60.0
+"""After so long the metadata is read again before bytes that no strong ETag names are resumed."""
+FRUITFUL_BYTES = 64 * 1024
+"""An attempt that brought less was fruitless, unless it reached the end of the file: one byte at a
+time a friend could keep a download, the disk and the log busy for ever."""
 _BUG = "an error in jack itself ({}); see the log"
 
 
@@ -74,13 +81,16 @@ class Run:
         self._stopped: Interrupted | None = None
 
     def new_wire(self) -> Wire:
-        """A wire for one more exchange of this run; already aborted when the run was stopped."""
-        wire = Wire()
+        """A wire for a new transfer of this run; already aborted when the run was stopped."""
+        return self._watched(Wire(), beside=0)
+
+    def new_wire_beside(self) -> Wire:
+        """A wire for a look at the metadata while the transfer keeps its own."""
+        return self._watched(Wire(), beside=1)
+
+    def _watched(self, wire: Wire, beside: int) -> Wire:
         with self._lock:
-            self._wires = [
-                *self._wires[-1:],
-                wire,
-            ]  # a transfer and one look at the metadata beside it
+            self._wires = [*self._wires[:beside], wire]
             if self._stopped is not None:
                 wire.abort(self._stopped)
         return wire
@@ -110,6 +120,7 @@ class Job:
         friends: Friends,
         policy: RetryPolicy,
         jitter: Jitter,
+        clock: Clock,
         pause: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
         self._database = database
@@ -119,9 +130,12 @@ class Job:
         self._friends = friends
         self._policy = policy
         self._jitter = jitter
+        self._clock = clock
         self._pause = pause
         self._lock = threading.Lock()
         self._runs: dict[int, Run] = {}
+        self._ended_at: dict[int, float] = {}
+        """When the last attempt of a download that waits has ended; the clock's monotonic time."""
         self._stopping = False
 
     def run(self, download_id: int, desk: Desk, slots: Slots) -> None:
@@ -243,13 +257,10 @@ class Job:
     def _transfer(
         self, download: Download, client: PeerClient, run: Run, progress: Progress
     ) -> int:
-        item_id = download.item_id
-        ledger = RowLedger(
-            self._database,
-            self._downloads,
-            download,
-            lambda: client.get_release(item_id, run.new_wire()).size,
-        )
+        wire = run.new_wire()
+        remote = RemoteFile(client, download.item_id, self._clock, run.new_wire_beside)
+        ledger = RowLedger(self._database, self._downloads, download, remote)
+        ended = self._ended_at.pop(download.id, None)
         state = TransferState(
             who=client.peer.name,
             dest=download.dest_path,
@@ -259,15 +270,10 @@ class Job:
             release_size=download.release_size,
             validator=download.validator,
             use_if_range=self._friends.honours_if_range(download.peer_id),
+            is_old=ended is None or self._clock.monotonic() - ended > OLD_SECONDS,
         )
         try:
-            return self._engine.run(
-                state,
-                ledger,
-                lambda headers, w: client.open_file(item_id, headers, w),
-                run.new_wire(),
-                progress,
-            ).size
+            return self._engine.run(state, ledger, remote.open, wire, progress).size
         finally:
             if progress.if_range_ignored:
                 self._friends.note_if_range_ignored(download.peer_id)
@@ -280,12 +286,13 @@ class Job:
         error: JackError,
         desk: Desk,
     ) -> Wait | None:
-        got_further = not progress.restarted and progress.end_offset > progress.start_offset
+        begun_at = before.best_bytes if progress.restarted else progress.start_offset
+        brought = progress.end_offset - min(begun_at, before.best_bytes)
         pause = None
         if not isinstance(error, (StorageError, PermanentError)):
             pause = self._friends.note_error(download.peer_id, error)
         trial = Trial(
-            brought_bytes=got_further or progress.end_offset > before.best_bytes,
+            brought_bytes=brought >= FRUITFUL_BYTES,
             fruitless=before.fruitless_attempts,
             was_protocol_error=before.wait_reason is WaitReason.PROTOCOL,
             peer_pause_seconds=pause,
@@ -295,5 +302,6 @@ class Job:
         if isinstance(verdict, GiveUp):
             desk.failed(download, verdict.sentence)
             return None
+        self._ended_at[download.id] = self._clock.monotonic()
         desk.postponed(download, verdict, error)
         return verdict

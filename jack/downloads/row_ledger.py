@@ -4,17 +4,16 @@ database's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from jack.errors import Interrupted, JackError
-from jack.model import Download, Expectation, Validator
+from jack.downloads.remote import RemoteFile
+from jack.errors import Interrupted, JackError, PermanentError
+from jack.model import Download, Expectation, Release, Validator
+from jack.peers.protocol import release_to_json
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 
 SMALL_BYTES = 1024 * 1024
-
-ReadReleaseSize = Callable[[], int]
-"""Ask the peer for the metadata once more; bytes."""
+MAX_RESTARTS = 20
+"""So often a download may lose all its bytes, whoever is to blame, until a person says retry."""
 
 
 class RowLedger:
@@ -26,19 +25,34 @@ class RowLedger:
         database: Database,
         downloads: Downloads,
         download: Download,
-        read_release_size: ReadReleaseSize,
+        remote: RemoteFile,
     ) -> None:
         self._database = database
         self._downloads = downloads
         self._id = download.id
         self._is_fresh = download.downloaded_bytes == 0
-        self._read_release_size = read_release_size
+        self._restarts = download.restarts
+        self._release_size = download.release_size
+        self._remote = remote
+        self._newer: Release | None = None
+        """The metadata of another file than the one on disk; noted once that is given up."""
         self._new_validator: Validator | None = None
         self._expectation: Expectation | None = None
 
     def restart(self, reason: str, validator: Validator) -> None:
         self._new_validator = None
         self._must(self._downloads.restart(self._id, reason, validator))
+        self._restarts += 1
+        if self._restarts > MAX_RESTARTS:
+            raise PermanentError(
+                f"{self._remote.who}'s file was started again from byte 0 {self._restarts} times,"
+                f" the last time because {reason}"
+            )
+        newer, self._newer = self._newer, None
+        if newer is None:
+            self.reread_release_size()  # what comes now is held against what is said of it now
+        else:
+            self._note(newer)
 
     def expect(self, size: int, source: str, mismatch: bool) -> None:
         """Of a small file noted with its first bytes: they are there before anybody could look."""
@@ -64,13 +78,29 @@ class RowLedger:
         itself.
         """
         try:
-            size = self._read_release_size()
+            release = self._remote.release()
         except Interrupted:
             raise
         except JackError:
             return None
-        self._must(self._downloads.set_release_size(self._id, size))
-        return size
+        self._note(release)
+        return release.size
+
+    def why_outdated(self, validator: Validator) -> str | None:
+        with self._database.connection():
+            told = self._downloads.release_of(self._id)
+        try:
+            reason, self._newer = self._remote.why_outdated(validator, self._release_size, told)
+        except Interrupted:
+            raise
+        except JackError:
+            return None
+        return reason
+
+    def _note(self, release: Release) -> None:
+        self._release_size = release.size
+        noted = self._downloads.set_release(self._id, release.size, release_to_json(release))
+        self._must(noted)
 
     def _take_validator(self) -> Validator | None:
         validator, self._new_validator = self._new_validator, None

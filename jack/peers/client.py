@@ -113,6 +113,12 @@ class PeerClient:
         """The file of one item (`GET /peer/items/{id}/file`): any status, the body still unread."""
         return self._get(protocol.file_path(item_id), wire, headers)
 
+    def head_file(self, item_id: str, wire: Wire) -> requests.Response:
+        """What that answer's head would be (HEAD, RFC 9110 section 9.3.2): any status. To be
+        closed, not kept: a peer that sends a body all the same would spoil the next answer."""
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        return self._send("HEAD", protocol.file_path(item_id), wire, headers, PROBE_SECONDS)
+
     def probe(self, wire: Wire) -> None:
         """Return when the peer answers HTTP at all (`GET /handshake`); raise what stands in the
         way.
@@ -163,11 +169,21 @@ class PeerClient:
         headers: Mapping[str, str],
         header_seconds: float = HEADER_DEADLINE_SECONDS,
     ) -> requests.Response:
+        return self._send("GET", path, wire, headers, header_seconds)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        wire: Wire,
+        headers: Mapping[str, str],
+        header_seconds: float,
+    ) -> requests.Response:
         """Headers that repeat our key are dropped from the answer: an ETag is kept in a row and
         the target of a redirect is told in a sentence."""
         response = send(
             self._session,
-            "GET",
+            method,
             self._base + path,
             who=self.peer.name,
             wire=wire,

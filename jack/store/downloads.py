@@ -168,9 +168,6 @@ class Downloads(DownloadQueue):
     ) -> bool:
         return self._update(download_id, LIVE, **_expected(expectation), **_identity(validator))
 
-    def set_release_size(self, download_id: int, size: int) -> bool:
-        return self._update(download_id, LIVE, release_size=size)
-
     def restart(self, download_id: int, reason: str, validator: Validator) -> bool:
         """Everything on disk is given up: offset 0, the new validator, and why, in one commit."""
         return self._update(
@@ -178,6 +175,7 @@ class Downloads(DownloadQueue):
             LIVE,
             downloaded_bytes=0,
             error=reason,
+            restarts=Sql("restarts + 1"),
             **_identity(validator),
         )
 
@@ -342,6 +340,7 @@ class Downloads(DownloadQueue):
             (S.FAILED, S.CANCELLED, S.WAITING),
             status=S.QUEUED.value,
             fruitless_attempts=0,
+            restarts=0,
             next_attempt_at=None,
             wait_reason=None,
             blocked_by=None,

@@ -161,7 +161,9 @@ VERSION_4 = (
     """,
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
+VERSION_5 = ("ALTER TABLE downloads ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0",)
+
+MIGRATIONS: Sequence[Sequence[str]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
 """Position n holds the statements that lead from version n to n + 1. Never edit one that was
 released.
 """

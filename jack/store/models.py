@@ -92,6 +92,7 @@ class DownloadRow(Model):
     last_modified = TextField(null=True)
     attempts = IntegerField(default=0)
     fruitless_attempts = IntegerField(default=0)
+    restarts = IntegerField(default=0)
     next_attempt_at = TimeField(null=True)
     wait_reason = TextField(null=True)
     blocked_by = IntegerField(null=True)

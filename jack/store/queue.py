@@ -4,9 +4,11 @@ for single rows, never for all of them at once.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from jack.model import LIVE, Download, DownloadStatus, Stub, WaitReason
 from jack.store.models import name_of, name_value, time_of
@@ -94,6 +96,18 @@ class DownloadQueue(DownloadRows):
     def wish_of(self, download_id: int) -> str | None:
         row = self._execute("SELECT requested FROM downloads WHERE id = ?", download_id).fetchone()
         return row[0] if row else None
+
+    def release_of(self, download_id: int) -> dict[str, Any]:
+        """The release as the peer last described it, in the wire's form."""
+        statement = "SELECT release_json FROM downloads WHERE id = ?"
+        row = self._execute(statement, download_id).fetchone()
+        release = json.loads(row[0]) if row else None
+        return release if isinstance(release, dict) else {}
+
+    def set_release(self, download_id: int, size: int, release: dict[str, Any]) -> bool:
+        """The peer describes it like that now."""
+        text = json.dumps(release, ensure_ascii=False)
+        return self._update(download_id, LIVE, release_size=size, release_json=text)
 
     def live_stubs(self) -> Iterator[tuple[str, Stub]]:
         """File name and content of every stub that belongs to a live row, some at a time."""

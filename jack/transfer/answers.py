@@ -15,16 +15,21 @@ from jack.transfer.ranges import ContentRange, Headers
 @dataclass(frozen=True)
 class Question:
     """What was asked for: the bytes from `offset` on, of a file that is `expected` bytes long (None
-    when no transfer has recorded that yet) and whose version is `validator`."""
+    when no transfer has recorded that yet) and whose version is `validator`.
+
+    `have` bytes of it are on disk; those behind `offset` are asked for to be compared. `ranged`: a
+    Range was sent, if only to learn the size."""
 
     offset: int
+    have: int
     expected: int | None
     validator: Validator
+    ranged: bool
 
 
 @dataclass(frozen=True)
 class Append:
-    """A body that goes on exactly where we stand. It holds the bytes up to `end` (not included) of
+    """A body that begins exactly where we asked. It holds the bytes up to `end` (not included) of
     `total`; a body that ends before `total` is a short one."""
 
     end: int
@@ -70,7 +75,7 @@ def judge(question: Question, status: int, headers: Headers, now: datetime) -> V
         return _whole(question, headers, now)
     if status == 206:
         return _part(question, headers, now)
-    if status == 416 and question.offset > 0:
+    if status == 416 and question.ranged:
         return _unsatisfied(question, headers, now)
     if status == 416:
         raise ProtocolError("it refused a range (HTTP 416) that was not asked for")
@@ -81,10 +86,12 @@ def _whole(question: Question, headers: Headers, now: datetime) -> Fresh:
     ranges.refuse_foreign_content(headers)
     size = ranges.body_length(headers)
     validator = ranges.validator_of(headers, now)
-    if question.offset == 0:
-        return Fresh(size, validator, None)
     known = question.validator
-    reason = ranges.changed(known, validator, now)
+    reason = ranges.changed(known, validator, now) if question.have else None
+    if question.offset == 0:
+        if question.have and size is not None and question.expected not in (None, size):
+            reason = reason or _another_size(size, question.expected)
+        return Fresh(size, validator, reason)
     unchanged = validator.etag is not None and validator.etag == known.etag
     return Fresh(
         size,
@@ -96,7 +103,7 @@ def _whole(question: Question, headers: Headers, now: datetime) -> Fresh:
 
 def _part(question: Question, headers: Headers, now: datetime) -> Append | Anew:
     ranges.refuse_foreign_content(headers)
-    if question.offset == 0:
+    if not question.ranged:
         raise ProtocolError("it sent a part (HTTP 206) of a file that was asked for as a whole")
     if ranges.is_multipart(headers):
         return Anew("the peer sent several ranges in one body")
@@ -112,11 +119,15 @@ def _other_file(
     question: Question, span: ContentRange, validator: Validator, now: datetime
 ) -> str | None:
     if question.expected is not None and span.total != question.expected:
-        return (
-            "the file at the peer has changed"
-            f" (it has {span.total} bytes now, {question.expected} before)"
-        )
+        return _another_size(span.total, question.expected)
+    if span.total is not None and span.total < question.have:
+        return _another_size(span.total, None)
     return ranges.changed(question.validator, validator, now)
+
+
+def _another_size(now: int | None, before: int | None) -> str:
+    known = "" if before is None else f", {before} before"
+    return f"the file at the peer has changed (it has {now} bytes now{known})"
 
 
 def _other_span(question: Question, span: ContentRange, headers: Headers) -> str | None:
@@ -135,8 +146,9 @@ def _unsatisfied(question: Question, headers: Headers, now: datetime) -> Complet
     span = ranges.content_range(headers)
     if span is None or span.start is not None or span.total is None:
         return Anew("the peer refused the range without saying how long the file is")
-    if span.total != question.offset or question.expected not in (None, span.total):
-        return Anew(f"the file at the peer has changed (it has {span.total} bytes now)")
+    agrees = question.expected in (None, span.total) and question.have == span.total
+    if not agrees or question.offset != span.total:
+        return Anew(_another_size(span.total, None))
     validator = ranges.validator_of(headers, now)
     reason = ranges.changed(question.validator, validator, now)
     return Anew(reason) if reason else Complete(span.total, validator)

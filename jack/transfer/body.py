@@ -156,16 +156,18 @@ class _Receive:
         return filled > 0
 
     def _drain(self, view: memoryview) -> int:
-        """Take what http.client's reader took from the socket together with the headers, the first
-        time; how many bytes that was."""
-        buffered, self._buffered = self._buffered, None
-        if buffered is None:
+        """Take what http.client's reader took from the socket together with the headers; how many
+        bytes that was. Once `view` is not filled by it, it holds no more."""
+        if self._buffered is None:
             return 0
-        try:
-            # One read of the socket at most, when nothing is buffered.
-            return buffered.readinto1(view) or 0
-        except OSError:  # would block (TLS says so by an exception) or is broken: `_fill` will see
-            return 0
+        drained = 0
+        with contextlib.suppress(OSError):
+            # One read of the socket at most, when nothing is buffered. It would block (TLS says so
+            # by an exception) or is broken: `_fill` will see.
+            drained = self._buffered.readinto1(view) or 0
+        if drained < len(view):
+            self._buffered = None
+        return drained
 
     def _fill(self, view: memoryview, filled: int) -> int | None:
         """Receive behind the first `filled` bytes until there is enough or nothing more at once; 0

@@ -27,6 +27,7 @@ from jack.transfer.body import (
     unwrapped,
 )
 from jack.transfer.checkpoints import Checkpoints, Rhythm
+from jack.transfer.compare import OVERLAP_BYTES, Compared, OtherBytes
 from jack.transfer.part import Part
 from jack.transfer.patience import Patience
 from jack.transfer.sink import Plain, Sink, open_sink
@@ -51,6 +52,10 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+ASK_AGAIN_SECONDS = 1.0
+"""A file that took longer may have changed meanwhile: the peer is asked before the final name. What
+came faster is worth no second request."""
 
 
 @dataclass(frozen=True)
@@ -123,10 +128,23 @@ class _Attempt:
         recorded = self._expected or None
         if self._part.already_delivered(recorded if recorded == self._offset else None):
             return self._offset
+        begun = self._tools.clock.monotonic()
         self._open_part()
         if recorded is not None and recorded == self._offset:
-            return self._finish(recorded)
-        return self._fetch()
+            size = self._finish(recorded)
+        else:
+            size = self._fetch()
+        while reason := self._why_changed_meanwhile(begun):
+            self._restart(reason, Validator())
+            size = self._fetch()
+        return self._deliver(size)
+
+    def _why_changed_meanwhile(self, begun: float) -> str | None:
+        """A peer that cannot be asked or does not say has sent a whole file all the same."""
+        seconds = self._tools.clock.monotonic() - begun
+        if self._state.offset == 0 and seconds < ASK_AGAIN_SECONDS:
+            return None
+        return self._ledger.why_outdated(self._validator)
 
     def _open_part(self) -> None:
         length = self._part.open()
@@ -138,6 +156,11 @@ class _Attempt:
                 f" ({self._offset})",
                 Validator(),
             )
+        is_tied = ranges.is_strong(self._validator.etag)
+        if self._offset and self._state.is_old and not is_tied:
+            reason = self._ledger.why_outdated(self._validator)
+            if reason is not None:
+                self._restart(reason, Validator())
 
     def _restart(self, reason: str, validator: Validator) -> None:
         """Recorded before a byte on disk is touched: a crash in between must not mix two
@@ -155,25 +178,53 @@ class _Attempt:
         self._progress.restarted = True
 
     def _fetch(self) -> int:
-        """Ask, and once more from byte 0 when the answer goes on with something else than we
-        have."""
+        """Ask, and again in other words when the answer goes on with something else than we have or
+        leaves open what it is. Each of the other questions is asked at most once."""
+        is_tied = ranges.is_strong(self._validator.etag)
+        question = self._question(self._offset if is_tied else self._offset - OVERLAP_BYTES)
         while True:
-            asked = ranges.request_headers(self._offset, self._validator, self._state.use_if_range)
+            asked = ranges.request_headers(
+                question.offset, self._validator, self._state.use_if_range, question.ranged
+            )
             with contextlib.closing(self._open_file(asked, self._wire)) as response:
-                verdict = self._judge(response)
-                if not isinstance(verdict, Anew):
+                verdict = self._judge(question, response)
+                other = self._other_question(question, verdict)
+                if other is None and not isinstance(verdict, Anew):
                     try:
-                        return self._take(verdict, response, "If-Range" in asked)
+                        return self._take(verdict, response, question, "If-Range" in asked)
+                    except OtherBytes as error:
+                        self._restart(str(error), Validator())
                     except BrokenFraming as error:
                         self._restart(str(error), Validator())
                         raise
-            self._restart(verdict.reason, Validator())  # only ever follows a Range, so ends here
+            if other is None and isinstance(verdict, Anew):
+                self._restart(verdict.reason, Validator())
+            question = other or self._question(0)
 
-    def _judge(self, response: requests.Response) -> Verdict:
-        question = Question(self._offset, self._expected, self._validator)
+    def _question(self, offset: int, learn_size: bool = False) -> Question:
+        offset, have = max(0, offset), self._offset
+        return Question(offset, have, self._expected, self._validator, have > 0 or learn_size)
+
+    def _other_question(self, question: Question, verdict: Verdict) -> Question | None:
+        """What has to be asked before this answer can be used, or instead of it."""
+        if isinstance(verdict, Append) and 0 < question.offset == self._offset:
+            etag = verdict.validator.etag
+            if etag != self._validator.etag or not ranges.is_strong(etag):
+                return self._question(self._offset - OVERLAP_BYTES)
+        if isinstance(verdict, Anew) and self._offset == 0:
+            self._check_size(None)  # the size was asked for, and this is no answer to that
+        unsized = isinstance(verdict, Fresh) and verdict.size is None
+        if unsized and self._known_size() is None and not question.ranged:
+            return self._question(0, learn_size=True)
+        return None
+
+    def _judge(self, question: Question, response: requests.Response) -> Verdict:
         now = self._tools.clock.now()
+        if response.status_code == 204:
+            self._check_size(0)
+        headers = ranges.Headers.of(response.raw)
         try:
-            verdict = judge(question, response.status_code, _headers_of(response), now)
+            verdict = judge(question, response.status_code, headers, now)
         except ProtocolError as error:
             raise ProtocolError(f"{self._state.who}: {error}") from error
         if verdict is None:
@@ -183,7 +234,11 @@ class _Attempt:
         return verdict
 
     def _take(
-        self, verdict: Append | Fresh | Complete, response: requests.Response, if_range: bool
+        self,
+        verdict: Append | Fresh | Complete,
+        response: requests.Response,
+        question: Question,
+        if_range: bool,
     ) -> int:
         if isinstance(verdict, Fresh):
             self._progress.if_range_ignored |= if_range and verdict.if_range_ignored
@@ -193,12 +248,12 @@ class _Attempt:
         if isinstance(verdict, Complete):
             response.close()
             return self._finish(size)
-        self._receive(response, verdict.end, size)
+        self._receive(response, question.offset, verdict.end, size)
         if verdict.end < size:
             raise TransientError(
                 f"{self._state.who} sent the bytes up to {verdict.end} only, of {size}"
             )
-        return self._deliver(size)
+        return size
 
     def _take_whole(self, verdict: Fresh, response: requests.Response) -> int:
         self._check_size(verdict.size if verdict.size is not None else self._known_size())
@@ -207,8 +262,8 @@ class _Attempt:
         else:
             self._identify(verdict.validator)
         size = self._settle_size(verdict.size, "content_length")
-        self._receive(response, size, size)
-        return self._deliver(size)
+        self._receive(response, 0, size, size)
+        return size
 
     def _identify(self, validator: Validator) -> None:
         if validator != self._validator:
@@ -258,8 +313,9 @@ class _Attempt:
             )
         return size
 
-    def _receive(self, response: requests.Response, goal: int, size: int) -> None:
-        """Append the body until the file is `goal` bytes long, of `size` in the end.
+    def _receive(self, response: requests.Response, start: int, goal: int, size: int) -> None:
+        """Take the body, which begins at byte `start`, until the file is `goal` bytes long, of
+        `size` in the end. What of it is on disk already is compared.
 
         A new file is created only when there is room for it; cutting an old one makes room.
         """
@@ -271,7 +327,10 @@ class _Attempt:
             contextlib.closing(response),
         ):
             part.create()
-            with self._sink(response, goal) as sink, self._reader(response, sink) as reader:
+            with (
+                self._sink(response, start, goal) as sink,
+                self._reader(response, sink) as reader,
+            ):
                 told = self._offset
                 while (taken := sink.end) < goal:
                     self._wire.check()
@@ -279,22 +338,24 @@ class _Attempt:
                         self._wire.check()
                         missing = goal - taken
                         raise TransientError(f"{who}: the connection ended {missing} bytes early")
-                    reservation.used(sink.end - taken)
+                    reservation.used(max(0, sink.end - max(taken, self._offset)))
                     if told < part.end < goal:
                         told = part.end
                         checkpoints.wrote(told)
-            keep_connection(response.raw, goal - self._offset, self._wire)
+            keep_connection(response.raw, goal - start, self._wire)
 
-    def _sink(
-        self, response: requests.Response, goal: int
-    ) -> contextlib.AbstractContextManager[Sink]:
+    @contextlib.contextmanager
+    def _sink(self, response: requests.Response, start: int, goal: int) -> Iterator[Sink]:
         """Blocks only for a reader that does not sit in urllib3 while a block waits for company."""
         blocks = {Way.BLOCKS, Way.RECEIVE} <= self._tools.ways
-        wanted, settings = goal - self._offset, self._settings
-        if not blocks or unwrapped(response.raw, self._wire) is None:
-            return contextlib.nullcontext(Plain(self._part, wanted))
+        wanted, settings = max(0, goal - self._offset), self._settings
         lengths = (settings.checkpoint_bytes, settings.block_bytes)
-        return open_sink(self._part, wanted, *lengths, self._tools.clock)
+        with contextlib.ExitStack() as stack:
+            sink: Sink = Plain(self._part, wanted)
+            if blocks and unwrapped(response.raw, self._wire) is not None:
+                opened = open_sink(self._part, wanted, *lengths, self._tools.clock)
+                sink = stack.enter_context(opened)
+            yield Compared(self._part, sink, start) if start < self._offset else sink
 
     def _reader(
         self, response: requests.Response, sink: Sink
@@ -329,16 +390,9 @@ class _Attempt:
         """All bytes were on disk already, by an earlier attempt's account."""
         self._part.cut(size)
         self._part.sync()
-        return self._deliver(size)
+        return size
 
     def _deliver(self, size: int) -> int:
         self._wire.check()  # the last moment at which a cancel is not too late
         self._part.deliver(size)
         return size
-
-
-def _headers_of(response: requests.Response) -> ranges.Headers:
-    """Every header line on its own: requests joins those of one name, which hides
-    contradictions."""
-    raw = response.raw.headers
-    return ranges.Headers({name.lower(): raw.getlist(name) for name in raw})

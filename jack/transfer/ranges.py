@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from jack.errors import ProtocolError
 from jack.model import Validator
@@ -46,6 +47,12 @@ class Headers:
     own."""
 
     lines: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, raw: Any) -> Headers:
+        """Those of urllib3's response: requests joins the lines of one name, which hides
+        contradictions."""
+        return cls({name.lower(): raw.headers.getlist(name) for name in raw.headers})
 
     def values(self, name: str) -> list[str]:
         return [value.strip(" \t") for value in self.lines.get(name.lower(), ())]
@@ -166,11 +173,13 @@ def is_strong(etag: str | None) -> bool:
     )
 
 
-def request_headers(offset: int, validator: Validator, use_if_range: bool) -> dict[str, str]:
+def request_headers(
+    offset: int, validator: Validator, use_if_range: bool, always_ranged: bool = False
+) -> dict[str, str]:
     """The headers that ask for everything from byte `offset` on, of the version `validator`
-    names."""
+    names. `always_ranged`: also from byte 0 on as a range, whose answer tells the size of all."""
     headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-    if offset > 0:
+    if offset > 0 or always_ranged:
         headers["Range"] = f"bytes={offset}-"
         if use_if_range and validator.etag is not None and is_strong(validator.etag):
             headers["If-Range"] = validator.etag

@@ -42,6 +42,8 @@ class TransferState:
     release_size: int
     validator: Validator
     use_if_range: bool = True
+    is_old: bool = False
+    """The bytes on disk are not from just now: the peer may have another file since."""
 
 
 class Ledger(Protocol):
@@ -66,6 +68,10 @@ class Ledger(Protocol):
 
     def reread_release_size(self) -> int | None:
         """Ask the peer for the metadata once more; None when it cannot be had."""
+
+    def why_outdated(self, validator: Validator) -> str | None:
+        """Ask the peer, without fetching, whether it still has the file of which `validator` is
+        known: why it has another one now, None when it has not or does not say."""
 
 
 OpenFile = Callable[[Mapping[str, str], Wire], requests.Response]

@@ -107,6 +107,7 @@ class ScriptedPeer:
         self._offers: dict[str, _Offer] = {}
         self._scripts: dict[str, list[Script]] = defaultdict(list)
         self._always: dict[str, Script] = {}
+        self._head_answer: Script = self.honest
         self._closing = threading.Event()
         self._connections: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
@@ -166,8 +167,13 @@ class ScriptedPeer:
             if answer is None:
                 self._scripts[path].clear()
 
-    def requests_to(self, path: str) -> list[Request]:
-        return [request for request in list(self.requests) if request.path == path]
+    def on_head(self, answer: Script | None) -> None:
+        """Answer every HEAD like that; None: honestly. Scripts for paths are for other methods."""
+        self._head_answer = answer or self.honest
+
+    def requests_to(self, path: str, method: str = "GET") -> list[Request]:
+        asked = list(self.requests)
+        return [each for each in asked if (each.path, each.method) == (path, method)]
 
     def honest(self, request: Request) -> Answer:
         """What a jack without faults answers."""
@@ -230,8 +236,9 @@ class ScriptedPeer:
     def _answer(self, request: Request) -> Answer:
         path = request.path.partition("?")[0]
         with self._lock:
-            queue = self._scripts[path]
+            queue = self._scripts[path] if request.method != "HEAD" else []
             script = queue.pop(0) if queue else self._always.get(path, self.honest)
+            script = self._head_answer if request.method == "HEAD" else script
         return script if isinstance(script, Answer) else script(request)
 
     def _send(self, connection: socket.socket, request: Request, answer: Answer) -> bool:
@@ -241,6 +248,8 @@ class ScriptedPeer:
             self._end(connection, answer)
             return False
         connection.sendall(_head(answer))
+        if request.method == "HEAD":
+            return answer.keep_alive
         body = memoryview(answer.body)[: answer.cut_after]
         while body and not self._closing.is_set():
             size = min(len(body), answer.piece_bytes)

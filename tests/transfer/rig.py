@@ -55,6 +55,8 @@ class Row:
     reasons: list[str] = field(default_factory=list)
     events: list[tuple[Any, ...]] = field(default_factory=list)
     reread: Callable[[], int | None] = lambda: None
+    outdated: list[str] = field(default_factory=list)
+    """What the peer says when it is asked whether it has another file, one each."""
     before_checkpoint: Callable[[int], None] = lambda offset: None
     _busy: threading.Lock = field(default_factory=threading.Lock)
 
@@ -88,6 +90,10 @@ class Row:
         self.events.append(("reread",))
         return self.reread()
 
+    def why_outdated(self, validator: Validator) -> str | None:
+        self.events.append(("outdated?", validator))
+        return self.outdated.pop(0) if self.outdated else None
+
     def kinds(self) -> list[str]:
         return [event[0] for event in self.events]
 
@@ -109,6 +115,7 @@ class Rig:
         self.row = Row(self.part)
         self.release_size = 0
         self.use_if_range = True
+        self.is_old = False
         self.progress = Progress()
         self.wire = Wire()
         self.clock: Clock = SystemClock()
@@ -151,6 +158,7 @@ class Rig:
             release_size=self.release_size,
             validator=row.validator,
             use_if_range=self.use_if_range,
+            is_old=self.is_old,
         )
 
     def had(self, data: bytes, *, expected: int | None = None, **validator: str) -> None:

@@ -41,7 +41,7 @@ def test_a_resume_appends_an_exact_206_and_nothing_is_sent_twice(rig: Rig) -> No
     assert request.headers["accept"] == "*/*"
     assert request.sent == len(BODY) - HALF
     assert rig.dest.read_bytes() == BODY
-    assert rig.row.kinds() == ["checkpoint"]
+    assert rig.row.kinds() == ["checkpoint", "outdated?"]
 
 
 def test_without_use_if_range_only_the_range_is_sent(rig: Rig) -> None:
@@ -153,7 +153,11 @@ def test_a_200_without_if_range_says_nothing_about_if_range(rig: Rig) -> None:
 def test_a_part_of_the_rest_is_kept_and_resumed(rig: Rig) -> None:
     rig.peer.script(
         FILE,
-        Answer(206, {"Content-Range": f"bytes {HALF}-29999/{len(BODY)}"}, BODY[HALF:30000]),
+        Answer(
+            206,
+            {"Content-Range": f"bytes {HALF}-29999/{len(BODY)}", "ETag": ETAG},
+            BODY[HALF:30000],
+        ),
     )
     with pytest.raises(TransientError, match="up to 30000 only"):
         rig.attempt()
@@ -232,7 +236,8 @@ STATUSES: list[tuple[int, type[JackError]]] = [
     *((status, PermanentError) for status in (400, 404, 405, 410, 418, 451, 499)),
     *((status, TransientError) for status in (408, 425, 429, 500, 502, 503, 504, 507, 522, 599)),
     *((status, TransientError) for status in (999,)),
-    *((status, ProtocolError) for status in (201, 202, 203, 204, 205, 226, 299)),
+    *((status, ProtocolError) for status in (201, 202, 203, 205, 226, 299)),
+    (204, PermanentError),
     *((status, ProtocolError) for status in (101, 300, 301, 302, 303, 304, 307, 308)),
 ]
 

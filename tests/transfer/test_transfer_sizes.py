@@ -51,11 +51,42 @@ def test_the_release_decides_when_the_transfer_states_no_size(rig: Rig, chunked:
     assert rig.dest.read_bytes() == BODY
 
 
-def test_a_size_nobody_knows_is_refused(rig: Rig) -> None:
-    unsized(rig)
+def test_a_size_that_is_not_stated_is_learnt_by_a_range_of_everything(rig: Rig) -> None:
+    """A chunked 200 says nothing of the size; the Content-Range of a 206 does."""
+    unsized(rig, chunked=True)
+    assert rig.attempt().size == len(BODY)
+    assert rig.asked() == [None, "bytes=0-"]
+    assert (rig.row.expected, rig.row.source) == (len(BODY), "content_range")
+    assert rig.dest.read_bytes() == BODY
+
+
+UNSIZED = Answer(200, {"ETag": ETAG}, BODY, length=None)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        UNSIZED,
+        Answer(206, {"Content-Range": f"bytes 0-{len(BODY) - 1}/*"}, BODY, length=None),
+        Answer(416, {"Content-Range": "bytes */*"}),
+    ],
+)
+def test_a_size_nobody_knows_is_refused(rig: Rig, second: Answer) -> None:
+    rig.peer.script(FILE, UNSIZED, second)
     with pytest.raises(PermanentError, match="how big"):
         rig.attempt()
+    assert rig.asked() == [None, "bytes=0-"]
     assert list(rig.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_no_content_means_that_the_file_is_empty(rig: Rig, offset: int) -> None:
+    """What Bun answers for a file of no bytes (HTTP 204), first or after a while."""
+    rig.had(BODY[:offset], expected=len(BODY))
+    rig.peer.always(FILE, Answer(204, length=None))
+    with pytest.raises(PermanentError, match="the file is empty at friend"):
+        rig.attempt()
+    assert not rig.dest.exists()
 
 
 @pytest.mark.parametrize("release_size", [0, 7])
@@ -116,7 +147,7 @@ def test_later_attempts_compare_with_the_recorded_size_not_with_the_release(rig:
     rig.release_size = 7
     rig.had(BODY[:1000], expected=len(BODY), etag=ETAG)
     assert not rig.attempt().restarted
-    assert rig.row.kinds() == ["checkpoint"]
+    assert rig.row.kinds() == ["checkpoint", "outdated?"]
 
 
 def test_the_first_206_may_contradict_the_release_too(rig: Rig) -> None:
