@@ -209,6 +209,7 @@ def test_a_download_half_done_under_the_first_schema_goes_on_from_its_mark(
     you.part().write_bytes(BODY[:offset])
     with contextlib.closing(sqlite3.connect(you.state / "jack.db")) as raw:
         raw.execute("DROP TABLE facts")
+        raw.execute("ALTER TABLE downloads DROP COLUMN restarts")
         raw.execute("PRAGMA user_version = 3")
     you.start()
     you.row(number, S.COMPLETED)
