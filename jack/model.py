@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,10 @@ class Release:
     season: int | None = None
     episode: int | None = None
     publish_date: str | None = None
+    air_date: date | None = None
+    """The day an episode of a daily show is known by."""
+    absolute_episode: int | None = None
+    """An episode's number counted through all seasons, as anime has it."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Optional wire fields jack only passes on (quality, languages, releaseGroup, edition,
     mediaInfo).

@@ -101,6 +101,9 @@ def indexer(kind: str, base_url: str, api_key: str, priority: int, client_id: in
     }
     if kind == "sonarr":
         fields["animeCategories"] = _ANIME_CATEGORIES
+        # Without it Sonarr asks for anime by the number through all seasons only, which many files
+        # of such a series do not say: they are named by season and episode like any other.
+        fields["animeStandardFormatSearch"] = True
     return Wanted(
         route="indexer",
         noun="indexer",

@@ -12,6 +12,7 @@ from typing import Any
 
 from jack.model import MOVIES, TV, Release
 from jack.support.files import MEDIA_EXTENSIONS
+from jack.support.numbering import parse_day
 
 MAX_NUMBER = 2**31
 MAX_SIZE_BYTES = 2**53
@@ -76,6 +77,8 @@ def episode_file(
         series_title=_text(series.get("title")),
         season=whole_number(episode.get("seasonNumber")),
         episode=whole_number(episode.get("episodeNumber")),
+        air_date=parse_day(episode.get("airDate")),
+        absolute_episode=whole_number(episode.get("absoluteEpisodeNumber")) or None,
     )
 
 

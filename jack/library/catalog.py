@@ -23,6 +23,7 @@ FIRST_SCAN_WAIT_SECONDS = 20.0
 FIRST_SCAN_WAITERS = 4
 """Of the eight threads that answer; another one reads the library."""
 _MAX_NUMBER = 2**31
+_OTHER_KIND = {"movie": "episode", "episode": "movie"}
 
 Columns = Mapping[str, "str | int"]
 
@@ -135,7 +136,8 @@ class Catalog:
         if found is None or opened is None:
             return None
         opened.close()
-        release = release_of(found[1].body)
+        # Under the id that was asked for, which may be the one of before (`_find`).
+        release = replace(release_of(found[1].body), id=item_id)
         if found[0] in self._servers:
             return replace(release, size=opened.size)
         published = iso_time(opened.modified.timestamp())
@@ -153,12 +155,25 @@ class Catalog:
         return [*folders, *(root for roots in of_servers for root in roots)]
 
     def _find(self, item_id: str) -> tuple[str, ReleaseRow] | None:
-        """A known id needs no scan: its file is looked at anyway."""
-        known = self._releases.get(item_id)
+        """A known id needs no scan: its file is looked at anyway.
+
+        A file that was taken for a film and turned out to be an episode, or the other way round
+        (files came and went beside it), has another id since. Downloads that began with the old
+        one go on: the rest of the id names the path.
+        """
+        known = self._known(item_id)
         if known is None:
             self._refresh()
-            known = self._releases.get(item_id)
+            known = self._known(item_id)
         return known
+
+    def _known(self, item_id: str) -> tuple[str, ReleaseRow] | None:
+        known = self._releases.get(item_id)
+        source, _, rest = item_id.partition(":")
+        kind, _, path = rest.partition(":")
+        if known or kind not in _OTHER_KIND or all(f.connector_id != source for f in self._folders):
+            return known
+        return self._releases.get(f"{source}:{_OTHER_KIND[kind]}:{path}")
 
     def _open(self, source: str, row: ReleaseRow) -> OpenFile | None:
         roots = self.roots()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from jack.library.names import Kind, Named, read_name
+from jack.library.names import Kind, Named, read_names
 from jack.library.shared import Shared, iso_time
 from jack.model import MOVIES, TV, Release
 from jack.peers.protocol import connector_id
@@ -44,9 +44,10 @@ class FolderSource:
         """All releases, in the order of their paths. Raises OSError when `folder` is unreadable."""
         real_root = os.path.realpath(self.folder)
         shared: list[Shared] = []
-        for path, status in sorted(self._walk(real_root), key=lambda found: found[0]):
-            relative = PurePath(os.path.relpath(path, real_root))
-            shared.extend(self._releases(relative, status))
+        found = sorted(self._walk(real_root), key=lambda found: found[0])
+        paths = [PurePath(os.path.relpath(path, real_root)) for path, _ in found]
+        for relative, named, (_, status) in zip(paths, read_names(paths), found, strict=True):
+            shared.extend(self._releases(relative, named, status))
         return shared
 
     def _walk(self, real_root: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -99,21 +100,29 @@ class FolderSource:
             self._complained.add(path)
             log.warning("%s %s", shown(printable(path)), what)
 
-    def _releases(self, relative: PurePath, status: os.stat_result) -> Iterator[Shared]:
-        named = read_name(relative)
+    def _releases(
+        self, relative: PurePath, named: Named, status: os.stat_result
+    ) -> Iterator[Shared]:
+        """A film is one release, a file of several episodes one for each of them."""
         whole = self._release(relative, named, status)
-        if named.kind is Kind.MOVIE:
-            yield Shared(whole, self.folder, relative)
-        for episode in named.episodes:
-            suffix = f":S{named.season:02d}E{episode:02d}" if len(named.episodes) > 1 else ""
+        if named.kind is Kind.EPISODE:
+            whole = replace(whole, series_title=named.title, air_date=named.day)
+        numbers = named.episodes or named.absolutes
+        for place, number in enumerate(numbers):
+            suffix = ""
+            if len(numbers) > 1:
+                suffix = f":S{named.season:02d}E" if named.episodes else ":A"
+                suffix += f"{number:02d}"
             release = replace(
                 whole,
                 id=self._id(Kind.EPISODE, relative, suffix),
-                series_title=named.title,
                 season=named.season,
-                episode=episode,
+                episode=number if named.episodes else None,
+                absolute_episode=next(iter(named.absolutes[place : place + 1]), None),
             )
             yield Shared(release, self.folder, relative)
+        if not numbers:
+            yield Shared(whole, self.folder, relative)
 
     def _release(self, relative: PurePath, named: Named, status: os.stat_result) -> Release:
         return Release(

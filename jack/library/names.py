@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import PurePath
 
-MAX_EPISODES_IN_FILE = 50
-"""A longer range is a misread number (S01E01-E1080), not a file."""
+from jack.support.numbering import Numbering, read_count, read_numbering
+
 _MAX_ID = 2**31
 
 
@@ -34,7 +35,9 @@ class Ids:
 
 @dataclass(frozen=True)
 class Named:
-    """What a path says. `title` names the film or the series; a film has no `episodes`."""
+    """What a path says. `title` names the film or the series. An episode has `episodes` of a
+    `season`, or a `day` on which it was on the air, or `absolutes`: numbers through all seasons.
+    """
 
     kind: Kind
     title: str
@@ -42,26 +45,20 @@ class Named:
     season: int | None
     episodes: tuple[int, ...]
     ids: Ids
+    day: date | None = None
+    absolutes: tuple[int, ...] = ()
 
 
 _TAG = re.compile(r"[\[{](imdb|tmdb|tvdb)(?:id)?[-=](tt)?([0-9]{1,15})[\]}]", re.IGNORECASE)
 _ANY_TAG = re.compile(r"[\[{][^\[\]{}]*[\]}]")
-_SEASON_EPISODE = re.compile(
-    r"(?<![a-z0-9])s([0-9]{1,4})[ ._-]{0,3}((?:-?e[0-9]{1,4}(?![0-9]))(?:[ ._]?-?e[0-9]{1,4}"
-    r"(?![0-9])|-[0-9]{2,3}(?![0-9a-z]))*)",
-    re.IGNORECASE,
-)
-_CROSS = re.compile(
-    r"(?<![a-z0-9])([0-9]{1,2})x([0-9]{2,3}(?:-?x?[0-9]{2,3})?)(?![a-z0-9])", re.IGNORECASE
-)
 _BARE_EPISODE = re.compile(
     r"(?:^|[ ._-])(?:e|ep|episode)[ ._-]{0,3}([0-9]{1,4})(?![0-9a-z])", re.IGNORECASE
 )
-_EPISODE_NUMBER = re.compile(r"(-?)[ex]?([0-9]{1,4})", re.IGNORECASE)
 _SEASON_FOLDER = re.compile(r"(?:season|staffel|saison|series|s)[ ._-]*([0-9]{1,4})", re.IGNORECASE)
 _SPECIALS = frozenset({"specials", "special"})
 _YEAR_IN_BRACKETS = re.compile(r"[(\[]((?:18|19|20)[0-9]{2})[)\]]")
 _YEAR = re.compile(r"(?<![a-z0-9])((?:19|20)[0-9]{2})(?![a-z0-9])", re.IGNORECASE)
+_NO_LETTER = re.compile(r"[\W_]+")
 _TECHNICAL = re.compile(
     r"(?<![a-z0-9])(?:[0-9]{3,4}[pi]|4k|uhd|blu-?ray|bdrip|brrip|web(?:-?dl|-?rip)?|hdtv|dvdrip|"
     r"remux|x26[45]|h\.?26[45]|hevc|xvid)(?![a-z0-9])",
@@ -69,20 +66,59 @@ _TECHNICAL = re.compile(
 )
 
 
+def read_names(paths: Sequence[PurePath]) -> list[Named]:
+    """Read all paths of a shared folder. `Title - 06 - Part` may be the sixth film of a row as well
+    as an episode: it is an episode beside others of a series of this title.
+    """
+    read = [read_name(path) for path in paths]
+    series = {
+        _place(path, named.title)
+        for path, named in zip(paths, read, strict=True)
+        if named.kind is Kind.EPISODE
+    }
+    for index, path in enumerate(paths):
+        if read[index].kind is Kind.MOVIE:
+            numbering = read_count(path.stem)
+            named = _episode_named(path, numbering) if numbering else None
+            if named and _place(path, named.title) in series:
+                read[index] = named
+    return read
+
+
 def read_name(relative: PurePath) -> Named:
     """Read a path relative to the shared folder. Never fails: what is not recognised is a film."""
     stem, folders = relative.stem, relative.parts[:-1]
-    season, episodes, where = _episode(stem, folders)
-    ids = _ids((relative.name, *reversed(folders)))
-    if episodes:
-        title, year = _series(stem[:where], folders)
-        return Named(Kind.EPISODE, title or _clean(stem), year, season, episodes, ids)
+    numbering = read_numbering(stem) or _in_season_folder(stem, folders)
+    named = _episode_named(relative, numbering) if numbering else None
+    if named:
+        return named
     title, year = _title_and_year(stem)
     if year is None and folders:
         folder_title, folder_year = _title_and_year(folders[-1])
         if folder_year is not None:
             title, year = folder_title, folder_year
+    ids = _ids((relative.name, *reversed(folders)))
     return Named(Kind.MOVIE, title or stem, year, None, (), ids)
+
+
+def _episode_named(relative: PurePath, numbering: Numbering) -> Named | None:
+    """The episode that `numbering` says; None when all there is of it is a day or a count, which no
+    series owns without a title.
+    """
+    stem, folders = relative.stem, relative.parts[:-1]
+    title, year = _series(stem[: numbering.start], folders, numbering.day is not None)
+    if not (title or numbering.episodes):
+        return None
+    return Named(
+        Kind.EPISODE,
+        title or _clean(stem),
+        year,
+        numbering.season,
+        numbering.episodes,
+        _ids((relative.name, *reversed(folders))),
+        day=numbering.day,
+        absolutes=numbering.absolutes,
+    )
 
 
 def _ids(parts_upwards: Iterable[str]) -> Ids:
@@ -100,29 +136,23 @@ def _number(digits: str | None) -> int | None:
     return number if 1 <= number <= _MAX_ID else None
 
 
-def _episode(stem: str, folders: tuple[str, ...]) -> tuple[int | None, tuple[int, ...], int]:
-    """Season, episodes, and where in `stem` they are said; no episodes when it is a film."""
-    for pattern in (_SEASON_EPISODE, _CROSS):
-        match = pattern.search(stem)
-        if match:
-            return int(match[1]), _numbers(match[2]), match.start()
+def _in_season_folder(stem: str, folders: tuple[str, ...]) -> Numbering | None:
+    """Below `Season 01` a bare `Episode 4` or `Title - 06` is no film either."""
     season = _season_of_folder(folders[-1]) if folders else None
-    match = _BARE_EPISODE.search(stem) if season is not None else None
+    if season is None:
+        return None
+    match = _BARE_EPISODE.search(stem)
     if match:
-        return season, (int(match[1]),), match.start()
-    return None, (), 0
+        return Numbering(match.start(), season=season, episodes=(int(match[1]),))
+    return read_count(stem)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    """`E01E02` -> 1, 2; `E01-E03` and `01-03` -> 1, 2, 3."""
-    numbers: list[int] = []
-    for dash, digits in _EPISODE_NUMBER.findall(text):
-        number = int(digits)
-        previous = numbers[-1] if numbers else number
-        if dash and previous < number <= previous + MAX_EPISODES_IN_FILE:
-            numbers.extend(range(previous + 1, number))
-        numbers.append(number)
-    return tuple(dict.fromkeys(numbers))[:MAX_EPISODES_IN_FILE]
+def _place(path: PurePath, title: str) -> tuple[tuple[str, ...], str]:
+    """The folder of a series and its title: the same for all its files, in seasons or not."""
+    folders = path.parts[:-1]
+    if folders and _season_of_folder(folders[-1]) is not None:
+        folders = folders[:-1]
+    return folders, _NO_LETTER.sub("", title.casefold())
 
 
 def _season_of_folder(name: str) -> int | None:
@@ -133,9 +163,12 @@ def _season_of_folder(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _series(before: str, folders: tuple[str, ...]) -> tuple[str, int | None]:
+def _series(before: str, folders: tuple[str, ...], is_daily: bool) -> tuple[str, int | None]:
     """The series' folder names it best (it was made by hand or by Sonarr), else the file itself."""
-    if len(folders) >= 2 and _season_of_folder(folders[-1]) is not None:
+    if len(folders) >= 2 and (
+        _season_of_folder(folders[-1]) is not None
+        or (is_daily and _YEAR.fullmatch(folders[-1].strip()))
+    ):
         return _title_and_year(folders[-2])
     title, year = _title_and_year(before)
     if not title and folders:

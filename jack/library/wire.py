@@ -9,6 +9,7 @@ import json
 from jack.model import Release
 from jack.peers.protocol import release_to_json
 from jack.store.releases import ReleaseRow
+from jack.support.numbering import parse_day
 
 _EXTRA = ("quality", "languages", "releaseGroup", "edition", "mediaInfo")
 
@@ -48,6 +49,8 @@ def release_of(body: str) -> Release:
         season=wire.get("season"),
         episode=wire.get("episode"),
         publish_date=wire.get("publishDate"),
+        air_date=parse_day(wire.get("airDate")),
+        absolute_episode=wire.get("absoluteEpisode"),
         extra={key: wire[key] for key in _EXTRA if key in wire},
     )
 

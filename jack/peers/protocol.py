@@ -15,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from jack.errors import ProtocolError
 from jack.model import MOVIES, TV, Release
 from jack.support.json_array import member_items
 from jack.support.logs import MASK
+from jack.support.numbering import parse_day
 
 PROTOCOL_NAME = "jack"
 PROTOCOL_VERSION = "0.1.0"
@@ -184,6 +186,8 @@ def release_to_json(release: Release) -> dict[str, Any]:
         "season": release.season,
         "episode": release.episode,
         "publishDate": release.publish_date,
+        "airDate": release.air_date and release.air_date.isoformat(),
+        "absoluteEpisode": release.absolute_episode,
     }
     body.update((key, value) for key, value in optional.items() if value is not None)
     body.update(_extra_from(release.extra))
@@ -213,6 +217,8 @@ def release_from_json(obj: object) -> Release:
         season=_optional(obj, "season", _counted, zero_is_absent=False),
         episode=_optional(obj, "episode", _counted, zero_is_absent=False),
         publish_date=_optional(obj, "publishDate", _date),
+        air_date=_optional(obj, "airDate", _day),
+        absolute_episode=_optional(obj, "absoluteEpisode", _positive),
         extra=_extra_from(obj),
     )
 
@@ -310,6 +316,14 @@ def _date(value: object, key: str) -> str:
     if not (text.isascii() and text.isprintable()):
         raise ProtocolError(f"the release's {key} is not a date")
     return text
+
+
+def _day(value: object, key: str) -> date:
+    """A day that is in the calendar, as `yyyy-mm-dd` and in no other way."""
+    day = parse_day(value)
+    if day is None:
+        raise ProtocolError(f"the release's {key} is not a day of the form yyyy-mm-dd")
+    return day
 
 
 def _extra_from(obj: Mapping[str, Any]) -> dict[str, Any]:

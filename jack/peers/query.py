@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from jack.model import MOVIES, TV, Release
-
-FIRST_YEAR = 1900
-"""A season from here on is the year of a daily show."""
+from jack.support.numbering import FIRST_YEAR, days_in, read_count, read_numbering
 
 _WORD = re.compile(r"[^\W_]+")
 _APOSTROPHES = re.compile(r"['\u2018\u2019\u02bc`\u00b4]")
-_TITLE_DATE = re.compile(r"(?<![0-9])([0-9]{4})[ ._-]([0-9]{2})[ ._-]([0-9]{2})(?![0-9])")
+_LAST_NUMBER = re.compile(r"(?:(.*)\s)?([0-9]{1,4})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,9 @@ class Question:
 class SearchQuery:
     """Several ids mean one film or series under several names: any match counts.
 
-    `imdb_id` has its `tt`. `season` is a year for a daily show, `aired` the day of one episode of
-    it. `text` is words that must all stand in the title.
+    `imdb_id` has its `tt`. `season` is a year (from FIRST_YEAR on) for a daily show, `aired` the
+    day of one episode of it. `text` is words that must all stand in the title; a number at its end
+    is that of an anime episode, counted through all seasons (`Long Ferry 05`, or `05` with ids).
     """
 
     categories: frozenset[int] = frozenset({MOVIES, TV})
@@ -83,7 +82,8 @@ class Offer:
 def questions(query: SearchQuery) -> tuple[Question, ...]:
     """What to ask a peer: one question per id, so that none hides what another one finds.
 
-    A year is no season for most daily shows, so it is not asked for but looked for in the titles.
+    A year is no season for most daily shows, and peers know no numbers through all seasons: both
+    are not asked for but looked for in the answers.
     """
     is_dated = query.season is not None and query.season >= FIRST_YEAR
     season, episode = (None, None) if is_dated else (query.season, query.episode)
@@ -99,17 +99,45 @@ def questions(query: SearchQuery) -> tuple[Question, ...]:
 
 def matcher(query: SearchQuery) -> Callable[[Release], bool]:
     """Whether a release is what `query` asks for, whatever the peer made of the question."""
-    wanted_words = words(query.text)
+    says = _text_matcher(query)
 
     def matches(release: Release) -> bool:
         return (
             release.category in query.categories
             and (not query.has_id or _shares_id(query, release))
             and _is_episode(query, release)
-            and (not wanted_words or wanted_words <= words(release.title))
+            and says(release)
         )
 
     return matches
+
+
+def _text_matcher(query: SearchQuery) -> Callable[[Release], bool]:
+    """Whether a release is called as `query.text` says, or has the number that it asks for."""
+    wanted_words = words(query.text)
+    counted, rest = _counted(query)
+
+    def says(release: Release) -> bool:
+        if counted is not None and release.category == TV:
+            series = words(_series_title(release))
+            # `Area 5` asks for a series of that name, not for the fifth episode of `Area`.
+            if rest <= series and (not rest or str(counted) not in series - rest):
+                return counted in _counts(release)
+        return wanted_words <= words(f"{release.series_title or ''} {release.title}")
+
+    return says if wanted_words else lambda release: True
+
+
+def _counted(query: SearchQuery) -> tuple[int | None, frozenset[str]]:
+    """The number through all seasons that is asked for, and the words that name the series: none
+    when ids do. A season or an episode beside the text is all the number that there is.
+    """
+    match = _LAST_NUMBER.fullmatch(query.text.strip())
+    if match is None or query.season is not None or query.episode is not None:
+        return None, frozenset()
+    number, rest = int(match[2]), words(match[1] or "")
+    is_number = 0 < number < FIRST_YEAR and (bool(rest) or query.has_id)
+    return (number if is_number else None), rest
 
 
 def words(text: str) -> frozenset[str]:
@@ -143,22 +171,33 @@ def _imdb_number(imdb_id: str | None) -> int | None:
 
 def _is_episode(query: SearchQuery, release: Release) -> bool:
     if query.aired is not None:
-        return query.aired in _dates(release.title)
+        return query.aired in _days(release)
     if query.episode is not None and release.episode != query.episode:
         return False
     if query.season is None or release.season == query.season:
         return True
-    return query.season >= FIRST_YEAR and query.season in {
-        day.year for day in _dates(release.title)
-    }
+    return query.season >= FIRST_YEAR and query.season in {day.year for day in _days(release)}
 
 
-def _dates(title: str) -> list[date]:
-    """The days a title names. Releases carry no air date, so only titles that say one count."""
-    days = []
-    for year, month, day in _TITLE_DATE.findall(title):
-        try:
-            days.append(date(int(year), int(month), int(day)))
-        except ValueError:
-            continue
-    return days
+def _days(release: Release) -> list[date]:
+    """The days a title names, for Sonarr believes the title; else the day its owner's Sonarr has
+    for the episode.
+    """
+    named = days_in(release.title)
+    return named or ([release.air_date] if release.air_date else [])
+
+
+def _series_title(release: Release) -> str:
+    """What the peer calls the series, else what stands before the number in the title."""
+    if release.series_title:
+        return release.series_title
+    numbering = read_numbering(release.title) or read_count(release.title)
+    return release.title[: numbering.start] if numbering else release.title
+
+
+def _counts(release: Release) -> tuple[int, ...]:
+    """The episode's numbers through all seasons, as far as anybody says them."""
+    if release.absolute_episode is not None:
+        return (release.absolute_episode,)
+    numbering = read_numbering(release.title) or read_count(release.title)
+    return numbering.absolutes if numbering else ()

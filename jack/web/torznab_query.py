@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from jack.model import MOVIES, TV
-from jack.peers.query import FIRST_YEAR, SearchQuery
+from jack.peers.query import SearchQuery
+from jack.support.numbering import FIRST_YEAR
 from jack.web.feed import PAGE_ITEMS
 
 FUNCTIONS: Mapping[str, frozenset[int]] = {

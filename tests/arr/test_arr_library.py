@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -127,6 +128,27 @@ def test_a_file_of_two_episodes_is_two_releases(sonarr: LibraryServer) -> None:
     assert (first.season, first.episode, second.episode) == (0, 1, 2)
     assert (first.filename, first.size) == (second.filename, second.size)
     assert (first.category, first.tvdb_id, first.series_title) == (TV, 77, "Show")
+
+
+def test_an_episode_has_its_day_and_its_number_through_all_seasons(sonarr: LibraryServer) -> None:
+    sonarr.add_series(5, tvdb=77, title="Night Market", series_type="daily")
+    sonarr.add_episodes(5, 2, (3,), "/tv/Night Market/a.mkv")
+    release = only_release(sonarr)
+    assert (release.air_date, release.absolute_episode) == (date(2017, 3, 4), 9)
+
+
+@pytest.mark.parametrize(
+    ("day", "number"), [(None, None), ("", 0), ("soon", "9"), (20170304, -1), ("2017-02-30", True)]
+)
+def test_an_odd_day_or_number_is_left_out(
+    sonarr: LibraryServer, day: object, number: object
+) -> None:
+    sonarr.add_series(5, tvdb=77)
+    sonarr.add_episodes(5, 2, (3,), "/tv/Show/a.mkv")
+    sonarr.episodes[0].update(airDate=day, absoluteEpisodeNumber=number)
+    release = only_release(sonarr)
+    assert (release.air_date, release.absolute_episode) == (None, None)
+    assert (release.season, release.episode) == (2, 3)
 
 
 def test_episodes_without_a_file_and_empty_series_are_no_releases(sonarr: LibraryServer) -> None:

@@ -141,6 +141,7 @@ def test_the_indexer_is_bound_to_that_client(
     if arr.kind == "sonarr":
         assert {5030, 5040} <= set(fields["categories"])
         assert 5070 in fields["animeCategories"]
+        assert fields["animeStandardFormatSearch"] is True
     assert [query["t"] for query in torznab.asked] == [
         "caps",
         {"radarr": "movie", "sonarr": "tvsearch"}[arr.kind],

@@ -202,6 +202,30 @@ def test_an_unknown_id_is_nothing(catalog: Catalog, put: Put, item_id: str) -> N
     assert catalog.open(item_id) is None
 
 
+def test_a_film_that_turns_out_to_be_an_episode_is_still_there_under_its_old_id(
+    catalog: Catalog, clock: Any, put: Put
+) -> None:
+    """A download that began with the old id goes on, and so it is the other way round."""
+    put("Show - 06 - Chapter.mkv", b"12345")
+    (film,) = catalog.search()
+    first = put("Show - S01E01.mkv")
+    clock.seconds += 3600
+    (episode,) = (found for found in catalog.search() if found.filename == film.filename)
+    assert (film.category, episode.category) == (MOVIES, TV)
+    assert film.id != episode.id
+    found, opened = catalog.get(film.id), catalog.open(film.id)
+    assert found is not None
+    assert (found.id, found.size) == (film.id, 5)
+    assert opened is not None
+    opened.close()
+    first.unlink()
+    clock.seconds += 3600
+    assert len(catalog.search()) == 1
+    again = catalog.get(episode.id)
+    assert again is not None
+    assert again.id == episode.id
+
+
 def test_a_new_file_is_found_by_its_id_once_the_index_is_old(
     catalog: Catalog, put: Put, clock: Any, library: Path
 ) -> None:

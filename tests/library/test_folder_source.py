@@ -49,6 +49,18 @@ def test_a_file_of_two_episodes_becomes_two_releases(library: Path, put: Put) ->
     assert (first.category, first.size, first.series_title, first.tvdb_id) == (TV, 3, "Show", 7)
 
 
+def test_an_episode_named_by_its_day_or_its_number_is_no_film(library: Path, put: Put) -> None:
+    put("Night Market/Night.Market.2017.03.04.1080p.mkv")
+    put("[Group] The Long Ferry - 05-06 [1080p].mkv")
+    daily, counted, other = releases(library)
+    assert {r.category for r in (counted, other, daily)} == {TV}
+    assert (counted.series_title, counted.absolute_episode) == ("The Long Ferry", 5)
+    assert (other.absolute_episode, other.filename) == (6, counted.filename)
+    assert (daily.series_title, str(daily.air_date)) == ("Night Market", "2017-03-04")
+    assert {(r.season, r.episode) for r in (counted, other, daily)} == {(None, None)}
+    assert len({r.id for r in (counted, other, daily)}) == 3
+
+
 def test_every_release_fits_the_schema_our_own_client_demands(library: Path, put: Put) -> None:
     for name in ("a.mkv", "Show S01E01-E03.mkv", "Früh (2001) \u202e.mkv", "x" * 200 + ".srt"):
         put(name)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import PurePath
 
 import pytest
 
-from jack.library.names import Ids, Kind, read_name
+from jack.library.names import Ids, Kind, read_name, read_names
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,93 @@ def test_odd_names_are_films_with_some_title(path: str) -> None:
     named = read_name(PurePath(path))
     assert named.kind is Kind.MOVIE
     assert named.title
+
+
+@pytest.mark.parametrize(
+    ("path", "title", "day"),
+    [
+        ("Night Market - 2016-03-03 - Chapter.mkv", "Night Market", date(2016, 3, 3)),
+        ("Night.Market.2017.03.04.1080p.WEB-DL.mkv", "Night Market", date(2017, 3, 4)),
+        ("Night Market (2015)/2016/2016 03 03.mkv", "Night Market", date(2016, 3, 3)),
+        ("Night Market/Season 2016/2016-03-03.mkv", "Night Market", date(2016, 3, 3)),
+        ("Night Market/2016-03-03 - Chapter.mkv", "Night Market", date(2016, 3, 3)),
+    ],
+)
+def test_a_file_named_by_a_day_is_an_episode_of_a_daily_show(
+    path: str, title: str, day: date
+) -> None:
+    named = read_name(PurePath(path))
+    assert (named.kind, named.title, named.day) == (Kind.EPISODE, title, day)
+    assert (named.season, named.episodes, named.absolutes) == (None, (), ())
+
+
+@pytest.mark.parametrize(
+    ("path", "numbers"),
+    [
+        ("[Group] The Long Ferry - 05 [1080p].mkv", (5,)),
+        ("[Group] The Long Ferry - 05v2 (1080p) [1A2B3C4D].mkv", (5,)),
+        ("[Group]_The_Long_Ferry_-_105_[1080p].mkv", (105,)),
+        ("[Group] The Long Ferry - 05-07 [1080p].mkv", (5, 6, 7)),
+        ("The Long Ferry/Season 01/The Long Ferry - 06 - Chapter.mkv", (6,)),
+        ("The Long Ferry/Season 02/[Group] The Long Ferry 19 [720p].mkv", (19,)),
+    ],
+)
+def test_a_file_named_by_its_number_through_all_seasons_is_an_episode(
+    path: str, numbers: tuple[int, ...]
+) -> None:
+    named = read_name(PurePath(path))
+    assert (named.kind, named.title, named.absolutes) == (Kind.EPISODE, "The Long Ferry", numbers)
+    assert (named.season, named.episodes, named.day) == (None, (), None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Star Saga - 05 - The Return.mkv",
+        "Star Saga/Star Saga - 05 - The Return (1983).mkv",
+        "[Group] Film - 2049 [1080p].mkv",
+        "[Group] Film 02 [1080p].mkv",
+        "[Group] Film (2011) [1080p].mkv",
+        "Film - 1080p.mkv",
+        "Film.2019.13.45.mkv",
+        "2016-03-03.mkv",
+        "Film 1999-2000.mkv",
+    ],
+)
+def test_a_number_that_may_count_films_and_what_is_no_day_leave_a_film_a_film(path: str) -> None:
+    assert read_name(PurePath(path)).kind is Kind.MOVIE
+
+
+def test_all_that_a_name_says_about_its_episode_is_read() -> None:
+    anime = read_name(PurePath("Ferry - S02E05 - 017 - Chapter.mkv"))
+    assert (anime.season, anime.episodes, anime.absolutes) == (2, (5,), (17,))
+    daily = read_name(PurePath("Night Market - 2016-03-03 - S2016E12.mkv"))
+    assert (daily.title, daily.season, daily.episodes) == ("Night Market", 2016, (12,))
+    assert daily.day == date(2016, 3, 3)
+
+
+def kinds(*paths: str) -> dict[str, str]:
+    named = read_names([PurePath(path) for path in paths])
+    return {path: one.kind.value for path, one in zip(paths, named, strict=True)}
+
+
+@pytest.mark.parametrize(
+    "sibling",
+    [
+        "The Long Ferry/Season 01/S01E01.mkv",
+        "The Long Ferry/the.long.ferry.s01e02.mkv",
+        "The Long Ferry/[Group] The Long Ferry - 05 [1080p].mkv",
+        "The Long Ferry/The Long Ferry - 2016-03-03.mkv",
+    ],
+)
+def test_a_number_behind_the_title_is_an_episode_beside_episodes_of_that_series(
+    sibling: str,
+) -> None:
+    counted = "The Long Ferry/The Long Ferry - 06 - Chapter.mkv"
+    assert kinds(sibling, counted) == {sibling: "episode", counted: "episode"}
+
+
+def test_a_number_behind_another_title_or_in_another_folder_stays_a_film() -> None:
+    films = ("Mixed/Star Saga - 05 - The Return.mkv", "Films/The Long Ferry - 06 - Chapter.mkv")
+    found = kinds("Mixed/The Long Ferry - S01E05.mkv", *films)
+    assert [found[film] for film in films] == ["movie", "movie"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -150,6 +151,8 @@ class TestReleaseToJson:
             season=0,
             episode=0,
             publish_date="2024-01-01T00:00:00Z",
+            air_date=date(2016, 3, 3),
+            absolute_episode=5,
             extra={
                 "quality": {"name": "WEB", "source": "web", "resolution": 1080},
                 "languages": ["English"],
@@ -159,6 +162,7 @@ class TestReleaseToJson:
             },
         )
         body = json.loads(json.dumps(protocol.release_to_json(release)))
+        assert (body["airDate"], body["absoluteEpisode"]) == ("2016-03-03", 5)
         assert protocol.release_from_json(body) == release
 
     def test_only_known_extras_leave_the_house(self) -> None:
@@ -211,6 +215,19 @@ class TestReleaseFromJson:
             ("seriesTitle", 5),
             ("publishDate", 5),
             ("publishDate", "2024\r\nX: y"),
+            ("airDate", "2016-3-3"),
+            ("airDate", "2016-02-30"),
+            ("airDate", "2016-03-03T00:00:00Z"),
+            ("airDate", "2016-03-03\n"),
+            ("airDate", "\u0662\u0660\u0661\u0666-03-03"),
+            ("airDate", "0000-01-01"),
+            ("airDate", 20160303),
+            ("airDate", ["2016-03-03"]),
+            ("absoluteEpisode", "5"),
+            ("absoluteEpisode", -5),
+            ("absoluteEpisode", True),
+            ("absoluteEpisode", 5.5),
+            ("absoluteEpisode", 2**31 + 1),
         ],
     )
     def test_a_field_out_of_schema_is_named_in_the_error(self, field: str, value: object) -> None:
@@ -224,15 +241,28 @@ class TestReleaseFromJson:
 
     @pytest.mark.parametrize(
         "field",
-        ["imdbId", "tmdbId", "tvdbId", "seriesTitle", "season", "episode", "publishDate"],
+        [
+            "imdbId",
+            "tmdbId",
+            "tvdbId",
+            "seriesTitle",
+            "season",
+            "episode",
+            "publishDate",
+            "airDate",
+            "absoluteEpisode",
+        ],
     )
     def test_null_in_an_optional_field_counts_as_absent(self, field: str) -> None:
         release = protocol.release_from_json(wire(**{field: None}))
         assert release == protocol.release_from_json(wire())
 
     def test_the_unknown_ids_that_arr_applications_write_count_as_absent(self) -> None:
-        release = protocol.release_from_json(wire(imdbId="", tmdbId=0, tvdbId=0))
+        release = protocol.release_from_json(
+            wire(imdbId="", tmdbId=0, tvdbId=0, airDate="", absoluteEpisode=0)
+        )
         assert (release.imdb_id, release.tmdb_id, release.tvdb_id) == (None, None, None)
+        assert (release.air_date, release.absolute_episode) == (None, None)
 
     def test_invisible_characters_are_removed_from_titles(self) -> None:
         release = protocol.release_from_json(wire(title="A\u202e\x00B\n", seriesTitle="\u200bS"))

@@ -71,8 +71,11 @@ class LibraryServer:
         self.movies.append(movie)
         return movie
 
-    def add_series(self, number: int, tvdb: int, title: str = "Show") -> dict[str, Any]:
+    def add_series(
+        self, number: int, tvdb: int, title: str = "Show", series_type: str = "standard"
+    ) -> dict[str, Any]:
         series = {"id": number, "title": title, "tvdbId": tvdb, "imdbId": f"tt{number:07d}"}
+        series["seriesType"] = series_type
         series["statistics"] = {"episodeFileCount": 1}
         self.series.append(series)
         return series
@@ -80,13 +83,19 @@ class LibraryServer:
     def add_episodes(
         self, series: int, season: int, episodes: tuple[int, ...], path: str, **file: Any
     ) -> None:
-        """One file of one or more episodes."""
+        """One file of one or more episodes. Sonarr has a day for all of them, and a number through
+        all seasons for those that are no specials.
+        """
         number = len(self.files) + 100
         described = {"id": number, "seriesId": series, "path": path, "size": 10, **_described()}
         self.files.append({**described, **file})
         for episode in episodes:
             entry = {"id": len(self.episodes) + 1, "seriesId": series, "episodeFileId": number}
-            self.episodes.append({**entry, "seasonNumber": season, "episodeNumber": episode})
+            entry |= {"seasonNumber": season, "episodeNumber": episode, "title": "Chapter"}
+            entry["airDate"] = f"{2015 + season}-03-{episode % 28 + 1:02d}"
+            if season:
+                entry["absoluteEpisodeNumber"] = (season - 1) * 6 + episode
+            self.episodes.append(entry)
 
     def happened(self, event: str, owner: int) -> None:
         key = "movieId" if self.kind == "radarr" else "seriesId"
