@@ -163,7 +163,20 @@ VERSION_4 = (
 
 VERSION_5 = ("ALTER TABLE downloads ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0",)
 
-MIGRATIONS: Sequence[Sequence[str]] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
+VERSION_6 = (
+    # What the rows say about an episode has grown (its day, its number through all seasons): the
+    # libraries are read once as a whole now, not by and by.
+    "UPDATE release_sources SET synced_at = NULL",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (
+    VERSION_1,
+    VERSION_2,
+    VERSION_3,
+    VERSION_4,
+    VERSION_5,
+    VERSION_6,
+)
 """Position n holds the statements that lead from version n to n + 1. Never edit one that was
 released.
 """

@@ -14,6 +14,7 @@ from jack.errors import StateError
 from jack.store.database import Database
 from jack.store.handovers import Handovers
 from jack.store.migrations import MIGRATIONS, migrate
+from jack.store.releases import Releases
 from tests.support.clock import FakeClock
 
 ACCEPTED = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -102,3 +103,18 @@ def test_an_import_that_version_1_had_handed_over_is_followed_by_this_one(tmp_pa
         database.close()
     assert (one.server, one.command_id, one.asks, one.asked_at) == ("Radarr", 7, 1, ACCEPTED)
     assert (two.server, two.command_id, two.asks, two.asked_at) == ("Two", None, 0, None)
+
+
+def test_libraries_that_an_older_jack_has_read_are_read_as_a_whole_again(tmp_path: Path) -> None:
+    """Its rows have neither the day nor the number through all seasons of an episode."""
+    old = SqliteDatabase(str(tmp_path / "jack.db"))
+    migrate(old, MIGRATIONS[:4])
+    old.execute_sql(
+        "INSERT INTO release_sources VALUES"
+        " ('c0ffee00', 3, '[]', '2026-01-01T00:00:00.000Z', 17, '2026-01-01T00:00:00Z')"
+    )
+    old.close()
+    database = Database(tmp_path)
+    state = Releases(database).state("c0ffee00")
+    assert (state.synced_at, state.history_id) == (None, 17)
+    database.close()
