@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 
 from jack import cli
 from tests.doctor.patient import ARR_KEY, JACK_KEY, PEER_KEY, Patient
-from tests.scenarios.harness import Jack
+from tests.scenarios.harness import PATIENCE_SECONDS, Jack, Port, server_entry
 from tests.support.fake_arr import FakeArr
 from tests.support.scripted_peer import Answer, ScriptedPeer
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +74,24 @@ def test_no_key_is_ever_printed(
     assert "***" in printed.out
     for key in (ARR_KEY, JACK_KEY, PEER_KEY):
         assert key not in printed.out + printed.err
+
+
+def test_a_running_jack_is_reached_by_what_it_is_registered_with(
+    tmp_path: Path, new_arr: Callable[..., FakeArr]
+) -> None:
+    """The whole way: jack's own feed, without a friend, before the *arr's Test."""
+    port, radarr = Port(), new_arr()
+    jack = Jack(
+        tmp_path / "you",
+        jack={"apiKey": JACK_KEY, "internalUrl": port.url},
+        servers=[server_entry("Movies", "radarr", radarr.url, ARR_KEY)],
+    )
+    with contextlib.closing(jack), contextlib.closing(port):
+        jack.start()
+        eventually(lambda: radarr.providers.entries["indexer"], PATIENCE_SECONDS, "registration")
+        done = jack.run("doctor")
+        assert f"ok   Movies: reaches jack at {port.url}\n" in done.stdout, done.stdout
+        assert done.returncode == 0
 
 
 def test_it_works_while_the_daemon_runs_and_does_not_disturb_it(tmp_path: Path) -> None:
