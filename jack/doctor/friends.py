@@ -145,9 +145,12 @@ class _Visit:
             if told.last_modified is None:
                 return ok(
                     f"{self._who}: sends neither a strong ETag nor a date that tells versions"
-                    " apart; jack compares the size itself"
+                    " apart; jack compares the size and the last MiB it has"
                 )
-            return ok(f"{self._who}: sends no strong ETag; jack compares size and date itself")
+            return ok(
+                f"{self._who}: sends no strong ETag; jack compares size, date and the last"
+                " MiB it has"
+            )
         same = self._look(release, asked, {"If-Range": told.etag})
         other = self._look(release, asked, {"If-Range": _OTHER_ETAG})
         if same.status != 206:

@@ -167,7 +167,7 @@ def _blackholes(clients: Sequence[dict[str, Any]], field: str) -> list[str]:
 
 
 def _mapping_remedy(folder: Path, place: str, common: str) -> str:
-    here, there = _shortened(str(folder), place, common)
+    here, there = shared_mapping(str(folder), place, common)
     return f"it is there as {for_log(place)}; put this into its block: {_path_map(here, there)}"
 
 
@@ -184,14 +184,14 @@ def _path_map(here: str, there: str) -> str:
     return f"pathMap: [{{jack: {_yaml(here)}, arr: {_yaml(there)}}}]"
 
 
-def _shortened(here: str, there: str, common: str) -> tuple[str, str]:
+def shared_mapping(here: str, there: str, common: str) -> tuple[str, str]:
     """The mapping of the parent folder where both names end alike, so that one line serves
     watchPath as well as completedPath; never above the folder these two have in common.
     """
     separator = _separator(there)
     end, far_end = here.rpartition("/"), there.rpartition(separator)
     if len(here) > len(common) > 1 and end[2] == far_end[2] and far_end[0]:
-        return _shortened(end[0], far_end[0], common)
+        return shared_mapping(end[0], far_end[0], common)
     return here, there
 
 

@@ -207,7 +207,7 @@ def test_a_friend_that_ignores_if_range_is_well_for_jack_compares_itself(
 def test_a_friend_without_etags_is_well(peer: ScriptedPeer, patient: Patient) -> None:
     peer.offer(ITEM, b"film", last_modified="Thu, 01 Jan 2015 12:00:00 GMT")
     patient.befriend(peer)
-    finding = patient.found("sends no strong ETag; jack compares size and date itself")
+    finding = patient.found("sends no strong ETag; jack compares size, date and the last MiB")
     assert finding.level is Level.OK
     assert patient.troubles() == []
 
@@ -220,7 +220,7 @@ def test_a_date_that_is_not_sent_is_not_said_to_be_compared(
     patient.befriend(peer)
     finding = patient.found("sends neither a strong ETag nor a date that tells versions apart")
     assert finding.level is Level.OK
-    assert "size and date" not in "".join(lines(patient))
+    assert "size, date" not in "".join(lines(patient))
 
 
 def test_a_friend_that_refuses_its_own_version_is_a_warning(

@@ -10,7 +10,7 @@ import pytest
 
 from jack.doctor import examine
 from jack.doctor.findings import Level
-from jack.doctor.servers import _shortened
+from jack.doctor.servers import shared_mapping
 from jack.support.clock import SystemClock
 from tests.doctor.patient import JACK_KEY, Patient
 from tests.support.fake_arr import FakeArr
@@ -105,7 +105,7 @@ def test_a_guess_comes_from_its_client_when_nothing_can_be_proven(
 def test_one_mapping_serves_both_folders_and_no_more(
     here: str, there: str, short: tuple[str, str]
 ) -> None:
-    assert _shortened(here, there, "/v/t") == short
+    assert shared_mapping(here, there, "/v/t") == short
 
 
 def test_the_other_program_is_named(patient: Patient, new_arr: NewArr) -> None:
