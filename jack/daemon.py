@@ -157,9 +157,11 @@ class _Watch:
         while not self._stop.wait(THREAD_LOOK_SECONDS):
             self._mention_hang_up()
             problem = self._death([] if side is None else side.threads)
+            if problem is None and side is not None:
+                problem = side.problem
             if problem is None and self._clock.monotonic() >= look:
                 look = self._clock.monotonic() + GUARD_SECONDS
-                problem = self._guard.problem() or (side.problem() if side is not None else None)
+                problem = self._guard.problem()
             if problem is not None:
                 log.critical("%s; jack leaves so that it can be restarted", problem)
                 self._stop.set()

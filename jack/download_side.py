@@ -100,9 +100,11 @@ class DownloadSide:
             self._grabs.accept,
             clock,
             settings.rescan_interval_seconds,
-            self._watcher.check,
+            self._check,
         )
         self.threads: list[threading.Thread] = []
+        self.problem: str | None = None
+        """Why these downloads must not go on; mounting a disk can be the cause."""
 
     def _build_friends(self, config: Config) -> tuple[Friends, Lanes]:
         gate = PeerGate(self._clock)
@@ -195,9 +197,9 @@ class DownloadSide:
             if not self._volumes.knows(completed):
                 raise
             log.error("%s; its downloads wait", error)  # its disk may be mounted later
-        mixed = self.problem()
-        if mixed is not None:
-            raise StateError(f"{mixed}; use two folders side by side")
+        self._check()
+        if self.problem is not None:
+            raise StateError(f"{self.problem}; use two folders side by side")
         self._volumes.check(completed)
         strangers = self._volumes.unknown_parts(completed)
         if strangers:
@@ -222,9 +224,12 @@ class DownloadSide:
             self._watcher.describes,
         )
 
-    def problem(self) -> str | None:
-        """Why these downloads must not go on, as a sentence; mounting a disk can be the cause."""
-        return folders_mixed(self._settings.watch_path, self._settings.completed_path)
+    def _check(self) -> None:
+        """Before each scan, in its thread: it may wait for a disk that does not answer, which the
+        thread that takes signals must not.
+        """
+        self._watcher.check()
+        self.problem = folders_mixed(self._settings.watch_path, self._settings.completed_path)
 
     def stop(self, seconds: float) -> bool:
         """The way in first, then the work, then the bookkeeping. False when something still

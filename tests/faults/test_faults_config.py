@@ -361,6 +361,7 @@ def test_a_status_whose_reader_leaves_ends(tmp_path: Path, options: list[str]) -
 def test_two_folders_that_become_one_under_a_running_jack_end_it_and_it_starts_no_more(
     you: HurtJack, moved: str
 ) -> None:
+    you.configure(downloads={"rescanIntervalMs": 200})
     process = you.start()
     folder = you.folder / moved
     other = {"watch": you.completed, "completed": you.watch}[moved]
