@@ -213,13 +213,22 @@ class SonarrLibrary(ArrLibrary):
             whole_number(file.get("id")): file
             for file in self._reader.items("episodefile", wires(), of_series, seconds)
         }
-        found = []
+        in_file: dict[tuple[int, int | None], list[dict[str, Any]]] = {}
         for episode in self._reader.items("episode", wires(), of_series, seconds):
             number = whole_number(episode.get("episodeFileId"))
-            file = files.get(number) if number else None
-            release = file and episode_file(series, episode, file, self.source_id, self._ours)
-            if release:
-                found.append(release)
+            if number and number in files:
+                season = whole_number(episode.get("seasonNumber"))
+                in_file.setdefault((number, season), []).append(_told(episode))
+        found = []
+        for (number, _), episodes in in_file.items():
+            numbers = (whole_number(episode["episodeNumber"]) for episode in episodes)
+            together = tuple(n for n in numbers if n is not None)
+            for episode in episodes:
+                release = episode_file(
+                    series, episode, files[number], self.source_id, self._ours, together
+                )
+                if release:
+                    found.append(release)
         return Owned(owner, tuple(found))
 
 
@@ -232,6 +241,12 @@ def arr_library(server: ArrServer, source_id: str) -> ArrLibrary:
 def _summary(series: Mapping[str, Any]) -> dict[str, Any]:
     """What the releases of a series need of it; the rest would be megabytes for a long list."""
     return {key: series.get(key) for key in ("id", "title", "tvdbId", "imdbId", "tmdbId")}
+
+
+def _told(episode: Mapping[str, Any]) -> dict[str, Any]:
+    """What its release needs of an episode."""
+    keys = ("id", "seasonNumber", "episodeNumber", "airDate", "absoluteEpisodeNumber")
+    return {key: episode.get(key) for key in keys}
 
 
 def _has_files(series: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from jack.model import MOVIES, TV, Release
 from jack.support.files import MEDIA_EXTENSIONS
 from jack.support.numbering import parse_day
+from jack.support.release_title import Facts, release_title
 
 MAX_NUMBER = 2**31
 MAX_SIZE_BYTES = 2**53
@@ -43,9 +44,11 @@ def movie_file(movie: Mapping[str, Any], source_id: str, ours: Ours) -> LibraryF
     size = whole_number(file.get("size"), MAX_SIZE_BYTES)
     if size is None:
         size = whole_number(movie.get("sizeOnDisk"), MAX_SIZE_BYTES)
+    year = whole_number(movie.get("year")) or None
     return _file(
         file,
         ours,
+        Facts(_text(movie.get("title")) or "", year, quality=quality_name(file)),
         id=f"{source_id}:movie:{number}",
         category=MOVIES,
         size=size or 0,
@@ -60,22 +63,28 @@ def episode_file(
     file: Mapping[str, Any],
     source_id: str,
     ours: Ours,
+    together: tuple[int, ...] = (),
 ) -> LibraryFile | None:
     """One episode and the file it is in, as /series, /episode and /episodefile show them."""
     number = whole_number(episode.get("id"))
     if not number:
         return None
+    season = whole_number(episode.get("seasonNumber"))
+    numbers = together or (whole_number(episode.get("episodeNumber")),)
+    numbered = tuple(n for n in numbers if n is not None) if season is not None else ()
+    title = _text(series.get("title"))
     return _file(
         file,
         ours,
+        Facts(title or "", None, season, numbered, quality=quality_name(file)),
         id=f"{source_id}:episode:{number}",
         category=TV,
         size=whole_number(file.get("size"), MAX_SIZE_BYTES) or 0,
         imdb_id=_imdb(series.get("imdbId")),
         tmdb_id=whole_number(series.get("tmdbId")) or None,
         tvdb_id=whole_number(series.get("tvdbId")) or None,
-        series_title=_text(series.get("title")),
-        season=whole_number(episode.get("seasonNumber")),
+        series_title=title,
+        season=season,
         episode=whole_number(episode.get("episodeNumber")),
         air_date=parse_day(episode.get("airDate")),
         absolute_episode=whole_number(episode.get("absoluteEpisodeNumber")) or None,
@@ -87,7 +96,13 @@ def whole_number(value: object, highest: int = MAX_NUMBER) -> int | None:
     return value if type(value) is int and 0 <= value <= highest else None
 
 
-def _file(file: Mapping[str, Any], ours: Ours, **known: Any) -> LibraryFile | None:
+def quality_name(file: Mapping[str, Any]) -> str:
+    """What the *arr calls the quality of a file; empty when it does not know it."""
+    name = _quality(file.get("quality")).get("name", "")
+    return "" if name == "Unknown" else str(name)
+
+
+def _file(file: Mapping[str, Any], ours: Ours, facts: Facts, **known: Any) -> LibraryFile | None:
     path = file.get("path")
     if not isinstance(path, str) or not _is_sendable(path):
         return None
@@ -96,13 +111,22 @@ def _file(file: Mapping[str, Any], ours: Ours, **known: Any) -> LibraryFile | No
     if extension.lower() not in MEDIA_EXTENSIONS:
         return None
     release = Release(
-        title=_text(file.get("sceneName")) or stem,
+        title=_title(_text(file.get("sceneName")), stem, facts),
         filename=filename,
         publish_date=_text(file.get("dateAdded")),
         extra=_extra(file),
         **known,
     )
     return LibraryFile(ours(path), release)
+
+
+def _title(scene_name: str | None, stem: str, facts: Facts) -> str:
+    """The first name that says all that the *arr knows, else the first one mended."""
+    names = (scene_name, stem) if scene_name else (stem,)
+    if not facts.title:
+        return names[0]
+    said = (name for name in names if release_title(name, facts) == name)
+    return next(said, None) or release_title(names[0], facts)
 
 
 def _extra(file: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,16 +5,25 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePath
+from typing import Protocol
 
 from jack.library.names import Kind, Named, read_names
 from jack.library.shared import Shared, iso_time
 from jack.model import MOVIES, TV, Release
 from jack.peers.protocol import connector_id
-from jack.support.files import is_media, printable, shown
+from jack.support.files import is_media, is_video, printable, shown
+from jack.support.release_title import (
+    Facts,
+    Quality,
+    best_quality,
+    quality_of,
+    release_title,
+)
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +31,26 @@ _IGNORED_FOLDERS = frozenset(
     {"@eaDir", "#recycle", "#snapshot", "@Recycle", "lost+found", "$RECYCLE.BIN"}
 )
 """Where NAS systems keep thumbnails, waste and snapshots."""
+_NOT_THE_FILM = re.compile(
+    r"(?:^|[-_. ])(?:trailer|sample|featurette|behind ?the ?scenes|deleted|interview|scene|short"
+    r"|extra|other|(?:cd|dis[ck]|part|pt)[-_. ]?[0-9]{1,2})s?[0-9]*",
+    re.IGNORECASE,
+)
+"""How a name ends that is none of the film, or only a part of it."""
+
+
+class Pictures(Protocol):
+    """Who knows how many lines the picture of a file has."""
+
+    def lines(self, path: str, status: os.stat_result) -> int | None:
+        """None as long as it is not known. Never reads the file: a scan waits for the answer."""
+
+
+class NoPictures:
+    """Nobody looks into the files."""
+
+    def lines(self, path: str, status: os.stat_result) -> int | None:
+        return None
 
 
 class FolderSource:
@@ -31,8 +60,9 @@ class FolderSource:
     own name already, and a link upwards would never end.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pictures: Pictures | None = None) -> None:
         self.folder = folder
+        self._pictures = pictures or NoPictures()
         self.connector_id = connector_id(str(folder))
         self._complained: set[str] = set()
 
@@ -46,9 +76,29 @@ class FolderSource:
         shared: list[Shared] = []
         found = sorted(self._walk(real_root), key=lambda found: found[0])
         paths = [PurePath(os.path.relpath(path, real_root)) for path, _ in found]
-        for relative, named, (_, status) in zip(paths, read_names(paths), found, strict=True):
-            shared.extend(self._releases(relative, named, status))
+        read = read_names(paths)
+        sizes = [status.st_size for _, status in found]
+        mute = set(_untold(zip(paths, read, sizes, strict=True)))
+        for relative, named, (path, status) in zip(paths, read, found, strict=True):
+            title = relative.stem
+            if relative not in mute:
+                title = self._title(relative, named, path, status)
+            shared.extend(self._releases(relative, named, status, title))
         return shared
+
+    def _title(self, relative: PurePath, named: Named, path: str, status: os.stat_result) -> str:
+        """What the names of file and folders say together, and the quality: from the name, else
+        from a folder's, else from the file itself.
+        """
+        quality = quality_of(relative.stem)
+        if not quality.is_whole:
+            quality = quality.filled_from(best_quality(reversed(relative.parts[:-1])))
+        if not quality.is_whole:
+            quality = quality.filled_from(Quality(None, self._pictures.lines(path, status)))
+        facts = Facts(
+            named.title, named.year, named.season, named.episodes, named.day, str(quality)
+        )
+        return release_title(relative.stem, facts)
 
     def _walk(self, real_root: str) -> Iterator[tuple[str, os.stat_result]]:
         folders = [real_root]
@@ -101,10 +151,10 @@ class FolderSource:
             log.warning("%s %s", shown(printable(path)), what)
 
     def _releases(
-        self, relative: PurePath, named: Named, status: os.stat_result
+        self, relative: PurePath, named: Named, status: os.stat_result, title: str
     ) -> Iterator[Shared]:
         """A film is one release, a file of several episodes one for each of them."""
-        whole = self._release(relative, named, status)
+        whole = self._release(relative, named, status, title)
         if named.kind is Kind.EPISODE:
             whole = replace(whole, series_title=named.title, air_date=named.day)
         numbers = named.episodes or named.absolutes
@@ -124,10 +174,12 @@ class FolderSource:
         if not numbers:
             yield Shared(whole, self.folder, relative)
 
-    def _release(self, relative: PurePath, named: Named, status: os.stat_result) -> Release:
+    def _release(
+        self, relative: PurePath, named: Named, status: os.stat_result, title: str
+    ) -> Release:
         return Release(
             id=self._id(named.kind, relative, ""),
-            title=relative.stem,
+            title=title,
             filename=relative.name,
             category=MOVIES if named.kind is Kind.MOVIE else TV,
             size=status.st_size,
@@ -141,6 +193,26 @@ class FolderSource:
         """Depends on the path alone, so it survives restarts, rescans and new content."""
         digest = hashlib.sha256(f"{relative.as_posix()}{suffix}".encode()).hexdigest()
         return f"{self.connector_id}:{kind.value}:{digest[:16]}"
+
+
+def _untold(found: Iterable[tuple[PurePath, Named, int]]) -> Iterator[PurePath]:
+    """Files that are offered under their own names only: subtitles, and all that lies beside a film
+    in the folder that is called after it. The largest file there is the film.
+    """
+    films: dict[PurePath, list[tuple[int, PurePath]]] = {}
+    for path, named, size in found:
+        is_by_folder = named.kind is Kind.MOVIE and named.is_by_folder
+        if not is_video(path.name) or (is_by_folder and _ends_as_extra(path.stem)):
+            yield path
+        elif is_by_folder:
+            films.setdefault(path.parent, []).append((size, path))
+    for rivals in films.values():
+        rivals.sort()
+        yield from (path for _, path in rivals[:-1])
+
+
+def _ends_as_extra(stem: str) -> bool:
+    return any(match.end() == len(stem) for match in _NOT_THE_FILM.finditer(stem))
 
 
 def _is_beneath(path: str, root: str) -> bool:

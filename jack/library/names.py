@@ -47,6 +47,8 @@ class Named:
     ids: Ids
     day: date | None = None
     absolutes: tuple[int, ...] = ()
+    is_by_folder: bool = False
+    """Whether only the folder says which film this is: it says the same of every file in it."""
 
 
 _TAG = re.compile(r"[\[{](imdb|tmdb|tvdb)(?:id)?[-=](tt)?([0-9]{1,15})[\]}]", re.IGNORECASE)
@@ -93,12 +95,13 @@ def read_name(relative: PurePath) -> Named:
     if named:
         return named
     title, year = _title_and_year(stem)
+    is_by_folder = False
     if year is None and folders:
         folder_title, folder_year = _title_and_year(folders[-1])
         if folder_year is not None:
-            title, year = folder_title, folder_year
+            title, year, is_by_folder = folder_title, folder_year, True
     ids = _ids((relative.name, *reversed(folders)))
-    return Named(Kind.MOVIE, title or stem, year, None, (), ids)
+    return Named(Kind.MOVIE, title or stem, year, None, (), ids, is_by_folder=is_by_folder)
 
 
 def _episode_named(relative: PurePath, numbering: Numbering) -> Named | None:

@@ -54,6 +54,11 @@ def is_media(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in MEDIA_EXTENSIONS
 
 
+def is_video(name: str) -> bool:
+    """Whether a file of this name holds moving pictures, not a text that goes with them."""
+    return os.path.splitext(name)[1].lower() in VIDEO_EXTENSIONS
+
+
 def _name_problem(name: str) -> str | None:
     if not name or name in {".", ".."}:
         return "it names no file"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from jack.model import Release
+from jack.model import TV, Release
+from jack.support.release_title import Facts, quality_of, release_title, separator
 
 MAX_FILE_NAME_BYTES = 240
 """Of `<title>.torrent`; below the 255 of common file systems."""
@@ -17,9 +18,6 @@ STUB_SUFFIX = ".torrent"
 NAMELESS = "Unknown"
 
 _ILLEGAL_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_RESOLUTION = re.compile(
-    r"(?<![a-z0-9])(?:(?:360|480|540|576|720|1080|2160|4320)[pi]|4k)(?![a-z0-9])", re.IGNORECASE
-)
 _QUALITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .+-]{0,39}")
 _RENAMED = str.maketrans(
     {"\\": "+", "/": "+", "?": "!", "*": "-", ":": "-", "<": "", ">": "", "|": "", '"': ""}
@@ -33,19 +31,29 @@ def xml_text(text: str) -> str:
 
 def shown_title(release: Release) -> str:
     """The release's title for a feed and a stub: the same for the same release, at most
-    MAX_FILE_NAME_BYTES as a file name. The quality the peer knows is appended when the title names
-    no resolution, and one that was cut off is put back.
+    MAX_FILE_NAME_BYTES as a file name. Series, episode and quality that the peer knows stand in it
+    when the peer's own title does not say them; a quality that was cut off is put back.
     """
     title = _plain(release.title) or _plain(release.filename)
     if not arr_file_name(title):
         title = NAMELESS
-    named = _RESOLUTION.search(title)
-    quality = named.group() if named else _known_quality(release, title)
-    short = shortened(title)
-    if not quality or _RESOLUTION.search(short):
+    full = release_title(title, _facts(release))
+    short = shortened(full)
+    quality = quality_of(full)
+    if quality_of(short) == quality:
         return short
-    tail = (" " if " " in title else ".") + quality
-    return shortened(title, len(tail)) + tail
+    tail = separator(full) + str(quality)
+    return shortened(full, len(tail)) + tail
+
+
+def _facts(release: Release) -> Facts:
+    """What the peer tells beside the title. A film's own name and year are nowhere but there."""
+    quality = _known_quality(release)
+    series = _plain(release.series_title or "")
+    number = release.season, release.episode
+    if release.category != TV or not series or number[0] is None or number[1] is None:
+        return Facts("", quality=quality)
+    return Facts(series, None, number[0], (number[1],), quality=quality)
 
 
 def shortened(title: str, spare_bytes: int = 0) -> str:
@@ -76,10 +84,9 @@ def _plain(text: str) -> str:
     return kept.strip()
 
 
-def _known_quality(release: Release, title: str) -> str:
+def _known_quality(release: Release) -> str:
     quality = release.extra.get("quality")
     name = quality.get("name") if isinstance(quality, dict) else None
     if not isinstance(name, str) or not _QUALITY.fullmatch(name.strip()):
         return ""
-    name = name.strip()
-    return "" if name.lower() == "unknown" or name.lower() in title.lower() else name
+    return "" if name.strip().lower() == "unknown" else name.strip()

@@ -14,6 +14,7 @@ from jack.arr.library import ArrLibrary, HistoryMark, Owned, arr_library
 from jack.errors import Interrupted, PeerRefused, PeerUnreachable, ProtocolError, TransientError
 from jack.model import MOVIES, TV, Release
 from jack.support.http import Wire
+from tests.support.arr_titles import Read, read_episode, read_film
 from tests.support.library_server import KEY, LibraryServer
 
 
@@ -50,6 +51,7 @@ def only_release(server: LibraryServer, **changes: Any) -> Release:
 def test_a_movie_with_a_file_is_a_release_with_all_that_is_known(radarr: LibraryServer) -> None:
     path = "/movies/Film (2020)/Film (2020) Bluray-1080p.mkv"
     movie = radarr.add_movie(3, path, tmdb=603, edition="Director's Cut", size=2**40)
+    movie["title"] = "Film"
     (owned,) = everything(reading(radarr))
     assert owned.owner == 3
     assert owned.files is not None
@@ -75,7 +77,8 @@ def test_a_movie_with_a_file_is_a_release_with_all_that_is_known(radarr: Library
 
 
 def test_the_scene_name_is_the_title_where_there_is_one(radarr: LibraryServer) -> None:
-    radarr.add_movie(1, "/movies/a.mkv", sceneName="Film.2020.1080p.BluRay-GRP")
+    movie = radarr.add_movie(1, "/movies/a.mkv", sceneName="Film.2020.1080p.BluRay-GRP")
+    movie["title"] = "Film"
     assert only_release(radarr).title == "Film.2020.1080p.BluRay-GRP"
 
 
@@ -289,3 +292,51 @@ def test_no_request_begins_once_told_to_stop(radarr: LibraryServer) -> None:
     with pytest.raises(Interrupted):
         reading(radarr).roots(refused)
     assert radarr.asked == []
+
+
+@pytest.mark.parametrize(
+    ("path", "title", "expected"),
+    [
+        (
+            "/movies/The Quiet Harbour (2020)/The Quiet Harbour (2020).mkv",
+            "The Quiet Harbour",
+            "The Quiet Harbour (2020) Bluray-1080p",
+        ),
+        ("/movies/x/Something.Else.2018.mkv", "Paper Comet", "Paper.Comet.2020.Bluray-1080p"),
+        ("/movies/Ninth Orchard/movie.mkv", "Ninth Orchard", "Ninth Orchard (2020) Bluray-1080p"),
+    ],
+)
+def test_a_movie_whose_name_does_not_say_it_is_offered_under_its_own_title(
+    radarr: LibraryServer, path: str, title: str, expected: str
+) -> None:
+    radarr.add_movie(1, path)["title"] = title
+    release = only_release(radarr)
+    assert release.title == expected
+    assert read_film(release.title) == Read(title, 2020, quality="Bluray-1080p")
+    assert release.filename == path.rsplit("/", 1)[-1]
+
+
+def test_of_two_names_the_one_that_says_everything_is_the_title(radarr: LibraryServer) -> None:
+    path = "/movies/Film (2020)/Film (2020) Bluray-1080p.mkv"
+    radarr.add_movie(1, path, sceneName="abc-film20")["title"] = "Film"
+    assert only_release(radarr).title == "Film (2020) Bluray-1080p"
+
+
+def test_an_episode_whose_name_does_not_say_it_is_offered_under_its_series(
+    sonarr: LibraryServer,
+) -> None:
+    sonarr.add_series(1, tvdb=70, title="The Long Ferry")
+    sonarr.add_episodes(1, 1, (1,), "/tv/The Long Ferry/Season 01/S01E01.mkv")
+    sonarr.add_episodes(1, 1, (2, 3), "/tv/The Long Ferry/Season 01/2.mkv")
+    (owned,) = everything(reading(sonarr))
+    assert owned.files is not None
+    assert [read_episode(file.release.title) for file in owned.files] == [
+        Read("The Long Ferry", None, 1, numbers, quality="Bluray-1080p")
+        for numbers in ((1,), (2, 3), (2, 3))
+    ]
+
+
+def test_an_unknown_quality_is_not_said(radarr: LibraryServer) -> None:
+    unknown = {"quality": {"id": 0, "name": "Unknown", "source": "unknown", "resolution": 0}}
+    radarr.add_movie(1, "/movies/Film (2020)/Film (2020).mkv", quality=unknown)["title"] = "Film"
+    assert only_release(radarr).title == "Film (2020)"

@@ -52,8 +52,9 @@ class Shared:
         path.write_bytes(content)
         return f"/data/{name}"
 
-    def titles(self, **query: Any) -> list[str]:
-        return sorted(release.title for release in self.catalog.search(**query))
+    def names(self, **query: Any) -> list[str]:
+        """Of the shared files, without their extension."""
+        return sorted(Path(found.filename).stem for found in self.catalog.search(**query))
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_between_whole_passes_only_the_history_is_followed(shared: Shared) -> No
     shared.server.happened("movieFileRenamed", 2)
     shared.server.asked.clear()
     shared.sync.step()
-    assert shared.titles() == ["c", "renamed"]
+    assert shared.names() == ["c", "renamed"]
     assert shared.server.asked[2:] == ["movie/1", "movie/2", "movie/3"]
     shared.server.asked.clear()
     shared.sync.step()
@@ -119,10 +120,10 @@ def test_a_whole_pass_is_made_once_a_day(shared: Shared) -> None:
     shared.server.add_movie(1, shared.put("appeared-by-itself.mkv"))
     shared.clock.seconds += SETTINGS.full_seconds - 1
     shared.sync.step()
-    assert shared.titles() == []
+    assert shared.names() == []
     shared.clock.seconds += 1
     shared.sync.step()
-    assert shared.titles() == ["appeared-by-itself"]
+    assert shared.names() == ["appeared-by-itself"]
 
 
 def test_a_restart_does_not_read_everything_again(shared: Shared) -> None:
@@ -133,7 +134,7 @@ def test_a_restart_does_not_read_everything_again(shared: Shared) -> None:
     again.step()
     assert again.stop(20)
     assert not any(path.startswith("movie") for path in shared.server.asked)
-    assert shared.titles() == ["a"]
+    assert shared.names() == ["a"]
 
 
 def test_another_path_map_reads_everything_again(shared: Shared, tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_a_server_that_is_down_takes_nothing_away_and_is_asked_less_and_less(
     waits = [shared.sync.step() for _ in range(9)]
     assert waits[:4] == [30, 60, 120, 240]
     assert waits[-1] == SETTINGS.retry_max_seconds
-    assert shared.titles() == ["a"]
+    assert shared.names() == ["a"]
     assert shared.catalog.get(f"{SOURCE}:movie:1") is not None
     warnings = [r for r in caplog.records if r.levelno >= logging.WARNING]
     assert len(warnings) == 1, "the same trouble is told once"
@@ -170,7 +171,7 @@ def test_a_pass_that_breaks_off_removes_nothing(shared: Shared) -> None:
     shared.clock.seconds += SETTINGS.full_seconds
     shared.server.raw["movie?excludeLocalCovers=true"] = b"["
     assert shared.sync.step() == SETTINGS.retry_base_seconds
-    assert shared.titles() == ["1", "2"]
+    assert shared.names() == ["1", "2"]
 
 
 @sonarr
@@ -205,8 +206,8 @@ def test_a_number_nobody_knows_is_asked_for_once_in_a_while(shared: Shared) -> N
     shared.server.add_movie(1, shared.put("new.mkv"), tmdb=603)
     shared.server.asked.clear()
     shared.clock.seconds += SETTINGS.ask_gap_seconds
-    assert shared.titles(tmdb_id="603") == ["new"]
-    assert shared.titles(tmdb_id="603") == ["new"]
+    assert shared.names(tmdb_id="603") == ["new"]
+    assert shared.names(tmdb_id="603") == ["new"]
     assert shared.server.asked == ["movie?tmdbId=603&excludeLocalCovers=true"]
 
 
@@ -248,8 +249,8 @@ def test_a_series_is_asked_for_by_tvdb_and_never_by_tmdb(shared: Shared) -> None
     shared.server.add_episodes(1, 1, (1,), shared.put("a.mkv"))
     shared.server.asked.clear()
     shared.clock.seconds += SETTINGS.ask_gap_seconds
-    assert shared.titles(tmdb_id="77") == []
-    assert shared.titles(tvdb_id="77", season=1, episode=1) == ["a"]
+    assert shared.names(tmdb_id="77") == []
+    assert shared.names(tvdb_id="77", season=1, episode=1) == ["a"]
     assert shared.server.asked[0] == "series?tvdbId=77"
 
 
@@ -263,7 +264,7 @@ def test_a_file_outside_of_every_root_folder_is_not_even_offered(
     for number, path in enumerate([str(tmp_path / "secret.mkv"), "/data/../secret.mkv"], 1):
         shared.server.add_movie(number, path)
     shared.sync.step()
-    assert shared.titles() == []
+    assert shared.names() == []
 
 
 def test_a_link_out_of_the_root_folders_is_not_served(shared: Shared, tmp_path: Path) -> None:
@@ -345,11 +346,11 @@ def test_a_root_folder_that_is_not_here_names_the_remedy(
 def test_the_thread_fills_follows_and_looks_again(shared: Shared) -> None:
     shared.server.add_movie(1, shared.put("a.mkv"))
     shared.sync.start()
-    eventually(lambda: shared.titles() == ["a"])
+    eventually(lambda: shared.names() == ["a"])
     (shared.root / "a.mkv").unlink()
     shared.server.movies[0]["movieFile"]["path"] = shared.put("b.mkv")
     assert shared.catalog.get(f"{SOURCE}:movie:1") is None
-    eventually(lambda: shared.titles() == ["b"])
+    eventually(lambda: shared.names() == ["b"])
 
 
 @pytest.mark.parametrize("is_asked_on_demand", [False, True])

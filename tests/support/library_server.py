@@ -63,6 +63,7 @@ class LibraryServer:
         movie = {
             "id": number,
             "title": f"Film {number}",
+            "year": 2020,
             "hasFile": True,
             "imdbId": f"tt{number:07d}",
             "tmdbId": tmdb or number,

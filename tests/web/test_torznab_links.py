@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import string
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from jack.blackhole.stub import MAX_STUB_BYTES, PIECE_BYTES, info_hash, read_stub
 from jack.errors import UserError
-from jack.model import MOVIES, Release, Stub
+from jack.model import MOVIES, TV, Release, Stub
 from jack.web.links import DOWNLOAD_PATH, MAX_STUB_SIZE, DownloadLinks, Ticket
 from jack.web.titles import MAX_FILE_NAME_BYTES, arr_file_name, shortened, shown_title
+from tests.support.arr_titles import read_episode
 from tests.web.indexer_client import NEW_LOADER, OLD_LOADER, refused_by
 
 KEY = "k\u00e9y &/?#"
@@ -211,10 +214,31 @@ class TestTitle:
         extra = {} if quality is None else {"quality": quality}
         assert shown_title(release(title, **extra)) == expected
 
+    @pytest.mark.parametrize(
+        ("title", "expected"),
+        [
+            ("S01E05", "The Long Ferry S01E05 WEBDL-1080p"),
+            ("Chapter 5", "The Long Ferry S01E05 WEBDL-1080p"),
+            ("The.Long.Ferry.S01E05-E06", "The.Long.Ferry.S01E05-E06.WEBDL-1080p"),
+            ("The Long Ferry - S01E05 - A 720p HDTV", "The Long Ferry S01E05 WEBDL-1080p"),
+        ],
+    )
+    def test_an_episode_is_called_as_the_peer_knows_it_where_its_title_does_not_say_it(
+        self, title: str, expected: str
+    ) -> None:
+        known: dict[str, Any] = {"series_title": "The Long Ferry", "season": 1, "episode": 5}
+        offered = replace(release(title, quality={"name": "WEBDL-1080p"}), category=TV, **known)
+        shown = shown_title(offered)
+        assert shown == expected
+        read = read_episode(shown)
+        assert read is not None
+        assert (read.title, read.season, read.episodes[0]) == ("The Long Ferry", 1, 5)
+        assert read.quality == "WEBDL-1080p"
+
     def test_a_resolution_that_was_cut_off_is_put_back(self) -> None:
         shown = shown_title(release("Film 2001 " + "very " * 60 + "1080p BluRay"))
         assert shown.startswith("Film 2001 very")
-        assert shown.endswith(" 1080p")
+        assert shown.endswith(" Bluray-1080p")
         assert file_bytes(shown) <= MAX_FILE_NAME_BYTES
 
     @pytest.mark.parametrize(
