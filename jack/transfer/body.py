@@ -144,14 +144,23 @@ class _Receive:
         self._wire = wire
         self._sink = sink
         self._patience = patience
+        self._lull = patience.lull
+        self._is_dry = False
+        self._is_plain = not isinstance(sock, ssl.SSLSocket)
 
     def step(self, limit: int) -> bool:
+        if self._is_dry:
+            self._is_dry = False
+            self._patience.waited(self._lull.pause(self._sock, limit))
+            if self._sink.due_seconds == 0.0:
+                self._sink.flush()
         view = self._sink.room(limit)
         filled = self._fill(view, self._drain(view))
         if filled is None:
             self._sink.flush()
             return True
         self._patience.brought(filled)
+        self._lull.received(filled)
         self._sink.put(filled)
         return filled > 0
 
@@ -180,6 +189,7 @@ class _Receive:
                     received = self._sock.recv_into(view[filled:])
                 except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as wait:
                     if filled:
+                        self._is_dry = True
                         break
                     writing = isinstance(wait, ssl.SSLWantWriteError)
                     event = select.POLLOUT if writing else select.POLLIN
@@ -193,6 +203,9 @@ class _Receive:
                 if received == 0:
                     break
                 filled += received
+                if filled < enough and self._is_plain and self._lull.is_on:
+                    self._is_dry = True  # on a slow line it is, without asking once more
+                    break
         return filled
 
 
