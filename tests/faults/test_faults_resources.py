@@ -36,7 +36,7 @@ FULL = Path("/dev/full")
 @pytest.fixture
 def peer() -> Iterator[ScriptedPeer]:
     with ScriptedPeer(api_key=KEY) as friend:
-        friend.offer(ITEM, content(300 * KIB))
+        friend.offer(ITEM, content(300 * KIB), etag='"v1"')
         yield friend
 
 
@@ -108,7 +108,8 @@ def test_descriptors_that_came_closed_are_never_given_to_the_database(
 @pytest.mark.fault("R14")
 def test_signals_at_any_moment_never_leave_a_jack_behind(you: Jack, peer: ScriptedPeer) -> None:
     """Two signals are a stop and an "at once"; whatever was going on then, neither waits."""
-    peer.script(file_path(ITEM), *[cut(peer, 16 * KIB)] * 200)
+    peer.offer(ITEM, content(4096 * KIB), etag='"v1"')
+    peer.script(file_path(ITEM), *[cut(peer, 80 * KIB)] * 200)
     you.drop("Film.torrent", peer.url, ITEM)
     pause = threading.Event()
     for number in range(3):

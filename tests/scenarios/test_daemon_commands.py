@@ -50,7 +50,7 @@ def you(new_jack: Callable[..., Jack], peer: ScriptedPeer) -> Jack:
 
 def fail_half_way(you: Jack, peer: ScriptedPeer, body: bytes) -> None:
     """Download 1 has failed for good with HALF of its bytes on disk; the peer is honest again."""
-    peer.offer(ITEM, body)
+    peer.offer(ITEM, body, etag='"v1"')
     peer.script(FILE, cut(peer, HALF), Answer(404))
     you.drop("Film.torrent", peer.url, ITEM)
     you.start()
