@@ -92,5 +92,9 @@ class PermanentError(JackError):
         self.may_be_early = may_be_early
 
 
+class NameTaken(PermanentError):
+    """Something else has the name of a download's file or of its `.part`: another name will do."""
+
+
 class Interrupted(JackError):
     """The work was told to stop (shutdown or cancel); not a failure of anything."""

@@ -30,6 +30,10 @@ class DownloadStatus(str, enum.Enum):
 
 LIVE = frozenset({DownloadStatus.QUEUED, DownloadStatus.DOWNLOADING, DownloadStatus.WAITING})
 """States in which a download still owns its destination and its `.part`."""
+FINISHED = frozenset(
+    {DownloadStatus.COMPLETED, DownloadStatus.IMPORT_QUEUED, DownloadStatus.IMPORTED}
+)
+"""States in which its file has arrived."""
 
 
 class WaitReason(str, enum.Enum):
@@ -138,12 +142,20 @@ class Download:
     restarts: int = 0
     """How often all bytes were given up since a person last said retry."""
 
+    part_inode: int | None = None
+    """Of the `.part` this download made, on record before its first byte: only that file is
+    written, cut or removed. None when there is none, and in rows of a jack before schema 5."""
+    moved_part: Path | None = None
+    """Where the `.part` has stayed when the destination got another name meanwhile."""
+    announced_bytes: int | None = None
+    """What stub and metadata have said at the grab; the larger one."""
+
     @property
     def part_path(self) -> Path:
         """Where the bytes grow: beside the destination, so that the final rename stays on one file
         system.
         """
-        return self.dest_path.with_name(self.dest_path.name + ".part")
+        return self.moved_part or self.dest_path.with_name(self.dest_path.name + ".part")
 
     @property
     def is_live(self) -> bool:

@@ -20,6 +20,8 @@ class Drop:
     stub: Stub
     info_hash: str = ""
     """Lower-case hex: by it the *arr's history knows what the stub was grabbed for."""
+    announced_bytes: int = 0
+    """How large the stub says the file is; 0 when it does not say."""
     note: object = None
     """What its owner left with `Intake.again` for this very content."""
 

@@ -14,7 +14,7 @@ from jack.blackhole.drops import Accept, Drop, Verdict
 from jack.blackhole.known import Known, Outcome, Seen, mark_of
 from jack.blackhole.names import MAGNET_SUFFIX, for_log
 from jack.blackhole.reading import Snapshot, fingerprint, snapshot
-from jack.blackhole.stub import MAX_STUB_BYTES, NoStub, read_torrent
+from jack.blackhole.stub import MAX_STUB_BYTES, NoStub, announced_bytes, read_torrent
 from jack.support.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -138,6 +138,7 @@ class Judge:
                 content.fingerprint,
                 result,
                 info_hash,
+                announced_bytes(content.data),
                 self._note(name, mark),
             )
             self._hand_on(drop, seen)

@@ -32,6 +32,7 @@ _PREFIX = "jack"
 _PEER_ID = re.compile(r"[0-9a-f]{8}")
 _ABSURD_INTEGER = re.compile(rb"i-?[0-9]{100}")
 _PADDING = b" \t\r\n"
+_MOST_BYTES = 2**62  # what a column of the database holds
 
 
 class NoStub(enum.Enum):
@@ -54,6 +55,12 @@ def read_torrent(data: bytes) -> tuple[Stub | NoStub, str]:
     document = _decoded(data)
     stub = _stub_of(document)
     return stub, (_hash_of(document) or "") if isinstance(stub, Stub) else ""
+
+
+def announced_bytes(data: bytes) -> int:
+    """How large the torrent says its file is; 0 when it does not say."""
+    size = _entry(_entry(_decoded(data), "info"), "length")
+    return size if isinstance(size, int) and 0 < size < _MOST_BYTES else 0
 
 
 def _stub_of(document: Any) -> Stub | NoStub:

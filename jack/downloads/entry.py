@@ -13,11 +13,12 @@ from jack.downloads.claims import Claims
 from jack.downloads.explain import size_text
 from jack.downloads.friends import Friends
 from jack.downloads.handover import HandoverDesk
+from jack.downloads.naming import Naming
 from jack.downloads.retry import RetryPolicy
 from jack.downloads.service import DownloadService
 from jack.downloads.settling import Settling
-from jack.downloads.wishes import CANCELLED_BY_USER, FINISHED
-from jack.model import Download, DownloadStatus, Release
+from jack.downloads.wishes import CANCELLED_BY_USER
+from jack.model import FINISHED, Download, DownloadStatus, Release
 from jack.peers.protocol import release_to_json
 from jack.store.database import Database
 from jack.store.downloads import Downloads
@@ -53,6 +54,7 @@ class Entry:
         self._policy = policy
         self._clock = clock
         self._completed_path = completed_path
+        self._naming = Naming(downloads)
 
     def redrive(self) -> int:
         """Put every stale row back to work, before anything new can arrive; returns how many.
@@ -88,13 +90,13 @@ class Entry:
         return same_drop or download.is_live
 
     def register(self, drop: Drop, release: Release) -> None:
-        """A stub whose release is known becomes a row and starts, or waits behind the owner of its
-        file.
+        """A stub whose release is known becomes a row and starts, or waits behind another of the
+        same item.
         """
-        dest = self._completed_path / release.filename
+        looked = self._naming.look(self._completed_path, release.filename, drop.stub)
 
         def record() -> Download:  # at once, so that nobody becomes the owner in between
-            owner = self._downloads.owner(dest)
+            dest, owner = self._naming.choose(looked, drop.stub)
             behind = f"waits for download {owner}, which writes the same file" if owner else None
             return self._create(drop, release, dest, owner, behind)
 
@@ -124,16 +126,22 @@ class Entry:
             blocked_by=owner,
             sentence=sentence,
             info_hash=drop.info_hash or None,
+            announced_bytes=max(drop.announced_bytes, release.size) or None,
         )
 
     def _unblock_or_close(self, download: Download) -> None:
         """The one in front may have settled, in the last run or by a command since."""
-        owner = self._downloads.owner(download.dest_path)
+        owner = self._downloads.owned(download.dest_path)
         if owner is None:
             self._downloads.unblock(download.id)
-        else:
-            sentence = f"superseded by download {owner}, which writes the same file"
+        elif owner.stub == download.stub or not self._moved(download):
+            sentence = f"superseded by download {owner.id}, which writes the same file"
             self._service.closed(download, sentence)
+
+    def _moved(self, download: Download) -> bool:
+        """A jack of before put different releases of one name in line."""
+        with self._database.transaction():
+            return self._naming.move(download)
 
     def _resume(self) -> int:
         """Only ids are in memory: there may be tens of thousands."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from jack.downloads.adoption import AskVersion
 from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
 from jack.downloads.remote import RemoteFile
@@ -22,7 +23,15 @@ from jack.downloads.retry import (
 )
 from jack.downloads.row_ledger import RowLedger
 from jack.downloads.slots import Slots
-from jack.errors import Interrupted, JackError, PermanentError, Shortage, StorageError
+from jack.errors import (
+    Interrupted,
+    JackError,
+    NameTaken,
+    NoSpace,
+    PermanentError,
+    Shortage,
+    StorageError,
+)
 from jack.model import Download, WaitReason
 from jack.peers.client import PeerClient
 from jack.store.database import Database
@@ -54,8 +63,12 @@ class Desk(Protocol):
     def may_start(self, download: Download) -> bool:
         """False when the download was put aside instead (its peer is left alone right now)."""
 
-    def adopt(self, download: Download) -> bool:
-        """True when another download has already delivered this very file."""
+    def adopt(self, download: Download, ask: AskVersion | None = None) -> bool:
+        """True when another download has already delivered this very file; what cannot be told
+        without `ask` is False."""
+
+    def moved(self, download: Download, error: NameTaken) -> bool:
+        """True when the download goes on under another name."""
 
     def completed(self, download: Download, size: int) -> None: ...
 
@@ -227,12 +240,17 @@ class Job:
         download = self._downloads.begin_attempt(before)
         if download is None or client is None:
             return None
-        self._take_over_part(download)
         progress = Progress()
         try:
+            if desk.adopt(download, self._remote(download, client, run).validator):
+                return None
             size = self._transfer(download, client, run, progress)
         except Interrupted:
             return None
+        except NameTaken as error:
+            if desk.moved(download, error):
+                return Wait(WaitReason.RETRY, 0.0, before.fruitless_attempts)
+            return self._failed_attempt(before, download, progress, error, desk)
         except JackError as error:
             return self._failed_attempt(before, download, progress, error, desk)
         except Exception as error:  # a bug: the traceback for us, a sentence for the user
@@ -246,19 +264,14 @@ class Job:
         desk.completed(download, size)
         return None
 
-    def _take_over_part(self, download: Download) -> None:
-        """Who ended earlier on the same file must not go on from bytes that are replaced now."""
-        for rival in self._downloads.rivals(download):
-            self._downloads.forget_part(
-                rival.id,
-                f"{rival.error or 'ended'} (download {download.id} has since taken over its file)",
-            )
+    def _remote(self, download: Download, client: PeerClient, run: Run) -> RemoteFile:
+        return RemoteFile(client, download.item_id, self._clock, run.new_wire_beside)
 
     def _transfer(
         self, download: Download, client: PeerClient, run: Run, progress: Progress
     ) -> int:
         wire = run.new_wire()
-        remote = RemoteFile(client, download.item_id, self._clock, run.new_wire_beside)
+        remote = self._remote(download, client, run)
         ledger = RowLedger(self._database, self._downloads, download, remote)
         ended = self._ended_at.pop(download.id, None)
         state = TransferState(
@@ -271,9 +284,13 @@ class Job:
             validator=download.validator,
             use_if_range=self._friends.honours_if_range(download.peer_id),
             is_old=ended is None or self._clock.monotonic() - ended > OLD_SECONDS,
+            part_inode=download.part_inode,
         )
         try:
             return self._engine.run(state, ledger, remote.open, wire, progress).size
+        except NoSpace:
+            ledger.note()
+            raise
         finally:
             if progress.if_range_ignored:
                 self._friends.note_if_range_ignored(download.peer_id)

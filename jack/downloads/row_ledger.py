@@ -30,7 +30,11 @@ class RowLedger:
         self._database = database
         self._downloads = downloads
         self._id = download.id
-        self._is_fresh = download.downloaded_bytes == 0
+        self._has_bytes = download.downloaded_bytes > 0
+        self._has_part = self._has_bytes or download.part_inode is not None
+        self._small_size: int | None = None
+        """Of a small file that is fetched in one go: its row names the `.part`, so the final name
+        on that very file says as much as a record of its bytes would."""
         self._restarts = download.restarts
         self._release_size = download.release_size
         self._remote = remote
@@ -55,10 +59,23 @@ class RowLedger:
             self._note(newer)
 
     def expect(self, size: int, source: str, mismatch: bool) -> None:
-        """Of a small file noted with its first bytes: they are there before anybody could look."""
+        """A new download's is recorded with its `.part`, which comes next; a small file's otherwise
+        with its first bytes: they are there before anybody could look."""
         self._expectation = Expectation(size, source, mismatch)
-        if size > SMALL_BYTES or not self._is_fresh:
-            expectation, validator = self._take_expectation(), self._take_validator()
+        if self._has_part and (self._has_bytes or size > SMALL_BYTES):
+            self.note()
+
+    def made(self, part_inode: int) -> None:
+        expectation, validator = self._take_expectation(), self._take_validator()
+        self._must(self._downloads.expect(self._id, expectation, validator, part_inode))
+        if not self._has_part and expectation is not None and expectation.size <= SMALL_BYTES:
+            self._small_size = expectation.size
+
+    def note(self) -> None:
+        """Record what is known of the size, when it is not yet: there may have been no room for a
+        `.part` to record it with."""
+        expectation, validator = self._take_expectation(), self._take_validator()
+        if expectation is not None:
             self._must(self._downloads.expect(self._id, expectation, validator))
 
     def identify(self, validator: Validator) -> None:
@@ -69,6 +86,8 @@ class RowLedger:
         """Called from a helper thread of the transfer as well, which needs a connection of its
         own.
         """
+        if offset == self._small_size:
+            return
         with self._database.connection():
             expectation, validator = self._take_expectation(), self._take_validator()
             self._must(self._downloads.checkpoint(self._id, offset, validator, expectation))

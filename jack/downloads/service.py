@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from jack.downloads.adoption import Adoption, AskVersion
 from jack.downloads.agenda import Agenda
 from jack.downloads.claims import Claims
 from jack.downloads.disks import Disks
@@ -19,6 +20,7 @@ from jack.downloads.handover import HandoverDesk
 from jack.downloads.held import HeldDownloads
 from jack.downloads.job import Job
 from jack.downloads.lanes import Lanes
+from jack.downloads.naming import Naming
 from jack.downloads.retry import (
     DATABASE_RETRY_SECONDS,
     SHORTAGE_LOOK_SECONDS,
@@ -29,9 +31,9 @@ from jack.downloads.retry import (
 )
 from jack.downloads.settling import Settling, inode_of
 from jack.downloads.slots import Slots
-from jack.downloads.wishes import CANCELLED_BY_USER, FINISHED
-from jack.errors import JackError, PeerRefused, PeerUnreachable, StorageError
-from jack.model import Download, DownloadStatus, WaitReason
+from jack.downloads.wishes import CANCELLED_BY_USER
+from jack.errors import JackError, NameTaken, PeerRefused, PeerUnreachable, StorageError
+from jack.model import FINISHED, Download, DownloadStatus, WaitReason
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.store.volumes import Volumes
@@ -89,6 +91,8 @@ class DownloadService:
         self._lock = threading.Lock()
         self._cancelling: set[int] = set()
         self._serial = itertools.count()
+        self._adoption = Adoption(parts.downloads)
+        self._naming = Naming(parts.downloads)
         self._disks = Disks(parts.volumes, parts.downloads)
         self._stopping = False
 
@@ -168,23 +172,10 @@ class DownloadService:
 
     # -- what jobs report ------------------------------------------------------------------------
 
-    def adopt(self, download: Download) -> bool:
-        """Whether an earlier download of the same file from the same peer delivered it already: a
-        file with several episodes is offered once per episode, and a slow grab is grabbed twice.
-        """
-        before = self._p.downloads.latest_for_destination(download.dest_path, download.id)
-        if before is None or before.status not in FINISHED:
-            return False
-        same = (before.peer_id, before.downloaded_bytes) == (
-            download.peer_id,
-            download.expected_bytes or download.release_size,
-        )
-        waited_for_it = (
-            before.completed_at is not None and before.completed_at >= download.started_at
-        )
-        if not same or not (
-            waited_for_it or _is_file_of(download.dest_path, before.downloaded_bytes)
-        ):
+    def adopt(self, download: Download, ask: AskVersion | None = None) -> bool:
+        """Whether an earlier download of the very same has delivered the file already."""
+        before = self._adoption.of(download, ask)
+        if before is None:
             return False
         log.info(
             "download %d (%s): download %d has already brought this file",
@@ -193,6 +184,23 @@ class DownloadService:
             before.id,
         )
         self.completed(download, before.downloaded_bytes)
+        return True
+
+    def moved(self, download: Download, error: NameTaken) -> bool:
+        """Something else has the name: the download goes on under another one, if there is one."""
+        with self._p.database.transaction():
+            before = self._p.downloads.get(download.id)
+            if before is None or not self._naming.move(before):
+                return False
+            self._p.downloads.uncount_attempt(download.id)
+            now = self._p.downloads.get(download.id) or before
+        log.info(
+            "download %d (%s): %s; it arrives as %s instead",
+            now.id,
+            now.filename,
+            str(error).partition(";")[0],
+            printable(now.dest_path.name),
+        )
         return True
 
     def completed(self, download: Download, size: int) -> None:
@@ -389,7 +397,3 @@ class DownloadService:
             unblocked = self._p.downloads.unblock(download.id)
         if unblocked:
             self._dispatch_id(download.id)
-
-
-def _is_file_of(path: Path, size: int) -> bool:
-    return path.is_file() and not path.is_symlink() and path.stat().st_size == size

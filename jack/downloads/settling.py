@@ -12,10 +12,12 @@ import threading
 from pathlib import Path
 
 from jack.blackhole.disposal import FAILED_FOLDER, park_failed_stub, remove_stub
+from jack.downloads.naming import maker_of
 from jack.errors import StorageError
 from jack.model import Download, DownloadStatus
 from jack.store.downloads import Downloads
 from jack.support.files import fsync_directory, printable
+from jack.support.own import remove_own
 
 log = logging.getLogger(__name__)
 
@@ -89,17 +91,23 @@ class Settling:
 
     def remove_part(self, download: Download) -> bool:
         """Remove the `.part` of a cancelled download when it is this download's own."""
-        dest = download.dest_path
-        in_use = self._downloads.live_at(dest, but=download.id) is not None
-        if in_use or self._downloads.rivals(download):
+        path, maker = download.part_path, maker_of(download)
+        if not maker.finds(path):
             return False
-        with contextlib.suppress(FileNotFoundError):
-            if not stat.S_ISREG(os.lstat(download.part_path).st_mode):
-                return False
-            os.unlink(download.part_path)
-            fsync_directory(download.part_path.parent)
+        if maker.inode is None and self._is_anothers(download):
+            return False
+        reason = remove_own(path, maker)
+        if reason is not None:
+            name = printable(str(path))
+            log.warning("download %d: %s is left alone: %s", download.id, name, reason)
+        return reason is None
+
+    def _is_anothers(self, download: Download) -> bool:
+        """Of the `.part` of a row that kept no inode: whether it is that of another row."""
+        if self._downloads.live_at(download.dest_path, but=download.id) is not None:
             return True
-        return False
+        inode = inode_of(download.part_path)
+        return inode is not None and self._downloads.is_recorded_for_another(inode, download.id)
 
     def imported(self, download: Download) -> bool:
         """The import is confirmed: our own copy may go, if it still stands and that is wanted.

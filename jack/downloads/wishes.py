@@ -5,13 +5,10 @@ themselves.
 from __future__ import annotations
 
 from jack.downloads.settling import Settling
-from jack.model import Download, DownloadStatus
+from jack.model import FINISHED, Download, DownloadStatus
 from jack.store.downloads import Downloads
 
 CANCELLED_BY_USER = "cancelled by the user"
-FINISHED = frozenset(
-    {DownloadStatus.COMPLETED, DownloadStatus.IMPORT_QUEUED, DownloadStatus.IMPORTED}
-)
 
 
 def objection_to_retry(download: Download, downloads: Downloads) -> str | None:

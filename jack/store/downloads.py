@@ -36,8 +36,6 @@ class Downloads(DownloadQueue):
     Every method raises StorageError when SQLite does not take the statement.
     """
 
-    # -- reading ---------------------------------------------------------------------------------
-
     def get(self, download_id: int) -> Download | None:
         return self._first("id = ?", download_id)
 
@@ -78,12 +76,6 @@ class Downloads(DownloadQueue):
         where = "dest_path = ? AND id != ? AND status IN (?, ?)"
         return self._first(where, name_value(dest), by_others_than, *others) is not None
 
-    def rivals(self, download: Download) -> list[Download]:
-        """Rows that have ended and still claim bytes of the `.part` this download writes."""
-        where = "dest_path = ? AND id != ? AND status IN (?, ?) AND downloaded_bytes > 0"
-        ended = (S.FAILED.value, S.CANCELLED.value)
-        return self._list(where, name_value(download.dest_path), download.id, *ended)
-
     # -- the life of a row -----------------------------------------------------------------------
 
     def create(
@@ -99,6 +91,7 @@ class Downloads(DownloadQueue):
         blocked_by: int | None,
         sentence: str | None,
         info_hash: str | None = None,
+        announced_bytes: int | None = None,
     ) -> Download:
         """A new row, `queued`, or `waiting` behind `blocked_by`. Raises StorageError when the
         destination already has an owner (a unique index).
@@ -126,6 +119,7 @@ class Downloads(DownloadQueue):
             "blocked_by": blocked_by,
             "error": sentence,
             "info_hash": info_hash,
+            "announced_bytes": announced_bytes,
             "started_at": now,
             "updated_at": now,
         }
@@ -165,8 +159,13 @@ class Downloads(DownloadQueue):
         download_id: int,
         expectation: Expectation | None,
         validator: Validator | None = None,
+        part_inode: int | None = None,
     ) -> bool:
-        return self._update(download_id, LIVE, **_expected(expectation), **_identity(validator))
+        """`part_inode`: of the `.part` that is about to be written for the first time."""
+        made = {} if part_inode is None else {"part_inode": str(part_inode)}
+        return self._update(
+            download_id, LIVE, **_expected(expectation), **_identity(validator), **made
+        )
 
     def restart(self, download_id: int, reason: str, validator: Validator) -> bool:
         """Everything on disk is given up: offset 0, the new validator, and why, in one commit."""
@@ -266,6 +265,8 @@ class Downloads(DownloadQueue):
             best_bytes=size,
             completed_at=self._clock.now(),
             finished_inode=None if inode is None else str(inode),
+            part_inode=None,
+            moved_part=None,
             error=None,
             next_attempt_at=None,
             wait_reason=None,
@@ -322,9 +323,8 @@ class Downloads(DownloadQueue):
 
     def forget_part(self, download_id: int, sentence: str) -> bool:
         """A settled row's `.part` is gone: it must not claim bytes any more."""
-        return self._update(
-            download_id, (S.FAILED, S.CANCELLED), downloaded_bytes=0, error=sentence
-        )
+        gone = {"downloaded_bytes": 0, "part_inode": None, "moved_part": None}
+        return self._update(download_id, (S.FAILED, S.CANCELLED), error=sentence, **gone)
 
     def revive(
         self, download_id: int, stub_fingerprint: str | None = None, info_hash: str | None = None

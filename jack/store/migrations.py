@@ -169,6 +169,14 @@ VERSION_6 = (
     "UPDATE release_sources SET synced_at = NULL",
 )
 
+VERSION_7 = (
+    "ALTER TABLE downloads ADD COLUMN part_inode TEXT",
+    "ALTER TABLE downloads ADD COLUMN moved_part TEXT",
+    "CREATE INDEX downloads_moved_part ON downloads (moved_part) WHERE moved_part IS NOT NULL",
+    "CREATE INDEX downloads_part_inode ON downloads (part_inode) WHERE part_inode IS NOT NULL",
+    "ALTER TABLE downloads ADD COLUMN announced_bytes INTEGER",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     VERSION_1,
     VERSION_2,
@@ -176,6 +184,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     VERSION_4,
     VERSION_5,
     VERSION_6,
+    VERSION_7,
 )
 """Position n holds the statements that lead from version n to n + 1. Never edit one that was
 released.

@@ -103,6 +103,9 @@ class DownloadRow(Model):
     completed_at = TimeField(null=True)
     info_hash = TextField(null=True)
     finished_inode = TextField(null=True)
+    part_inode = TextField(null=True)
+    moved_part = NameField(null=True)
+    announced_bytes = IntegerField(null=True)
 
     class Meta:
         table_name = "downloads"

@@ -13,6 +13,7 @@ from typing import Any
 from jack.model import LIVE, Download, DownloadStatus, Stub, WaitReason
 from jack.store.models import name_of, name_value, time_of
 from jack.store.rows import DownloadRows
+from jack.support.files import PART_SUFFIX
 
 _LIVE = [status.value for status in LIVE]
 IS_LIVE = f"status IN ({', '.join('?' * len(_LIVE))})"
@@ -21,6 +22,11 @@ _PAGE = 200
 
 class DownloadQueue(DownloadRows):
     """Who owns which file, and what waits for its turn."""
+
+    def owned(self, dest: Path) -> Download | None:
+        """The same as `owner`, the whole row."""
+        owner = self.owner(dest)
+        return None if owner is None else self._first("id = ?", owner)
 
     def owner(self, dest: Path) -> int | None:
         """The download that writes `dest` or is the next to do so; there is at most one.
@@ -38,11 +44,40 @@ class DownloadQueue(DownloadRows):
             f"dest_path = ? AND id != ? AND {IS_LIVE}", name_value(dest), but, *_LIVE
         )
 
-    def may_go_on_at(self, dest: Path) -> bool:
-        """Whether a download could go on with the `.part` of `dest`."""
-        where = f"dest_path = ? AND ({IS_LIVE} OR status = ?)"
-        failed = DownloadStatus.FAILED.value
-        return self._first(where, name_value(dest), *_LIVE, failed) is not None
+    def may_go_on_with(self, part: Path) -> bool:
+        """Whether a download could go on with that `.part`."""
+        where = f"(moved_part = ? OR dest_path = ?) AND ({IS_LIVE} OR status = ?)"
+        paths = (name_value(part), name_value(part.with_name(part.name.removesuffix(PART_SUFFIX))))
+        return self._first(where, *paths, *_LIVE, DownloadStatus.FAILED.value) is not None
+
+    def move(self, download: Download, dest: Path, keeps_part: bool) -> bool:
+        """Its name is taken by something else: the download goes on under the name `dest`, with its
+        `.part` where that is, or with none and from byte 0. To be run in a transaction.
+        """
+        if self.owner(dest) is not None:
+            return False
+        changes: dict[str, Any] = {
+            "dest_path": name_value(dest),
+            "status": DownloadStatus.QUEUED.value,
+            "wait_reason": None,
+            "blocked_by": None,
+            "error": None,
+        }
+        if keeps_part:
+            changes["moved_part"] = name_value(download.part_path)
+        else:
+            changes |= {"moved_part": None, "part_inode": None, "downloaded_bytes": 0}
+        return self._update(download.id, LIVE, **changes)
+
+    def of_one_release(self, first: int, second: int) -> bool:
+        """Whether the friend has said the very same of both downloads."""
+        statement = "SELECT COUNT(DISTINCT release_json) FROM downloads WHERE id IN (?, ?)"
+        return bool(self._execute(statement, first, second).fetchone()[0] == 1)
+
+    def is_recorded_for_another(self, part_inode: int, download_id: int) -> bool:
+        """Whether that `.part` is known as one that another download made."""
+        where = "part_inode = ? AND id != ?"
+        return self._first(where, str(part_inode), download_id) is not None
 
     def live(self) -> Iterator[Download]:
         """Everything that still owns its destination or waits for it, oldest first."""

@@ -94,7 +94,7 @@ def _download(row: Sequence[Any]) -> Download:
     """The other direction of `create`: columns in the order of `_COLUMNS`."""
     values = dict(zip(_COLUMNS, row, strict=True))
     etag, last_modified = values.pop("etag"), values.pop("last_modified")
-    reason, inode = values["wait_reason"], values["finished_inode"]
+    reason, moved_part = values["wait_reason"], values["moved_part"]
     for name in ("next_attempt_at", "started_at", "updated_at", "completed_at"):
         values[name] = time_of(values[name])
     values["torrent_filename"] = name_of(values["torrent_filename"])
@@ -102,7 +102,9 @@ def _download(row: Sequence[Any]) -> Download:
     values["status"] = DownloadStatus(values["status"])
     values["wait_reason"] = WaitReason(reason) if reason else None
     # Text in the table: inodes of some file systems need all 64 bits, SQLite's integers are signed.
-    values["finished_inode"] = None if inode is None else int(inode)
+    for name in ("finished_inode", "part_inode"):
+        values[name] = None if values[name] is None else int(values[name])
+    values["moved_part"] = None if moved_part is None else Path(name_of(moved_part))
     for name in ("stub_present", "expected_bytes_mismatch"):
         values[name] = bool(values[name])
     return Download(validator=Validator(etag, last_modified), **values)

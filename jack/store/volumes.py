@@ -97,9 +97,7 @@ class Volumes:
         except OSError:
             return []
         return sorted(
-            printable(name)
-            for name in found
-            if not self._downloads.may_go_on_at(folder / name.removesuffix(PART_SUFFIX))
+            printable(name) for name in found if not self._downloads.may_go_on_with(folder / name)
         )
 
     def _remembered(self, folder: Path) -> Identity | None:

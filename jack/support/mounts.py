@@ -18,6 +18,8 @@ REMOTE_TYPES: Final = frozenset(
 program.
 `fuseblk` (NTFS on a local disk) is not one of them."""
 
+_NO_LASTING_INODES: Final = frozenset({"9p", "cifs", "exfat", "msdos", "smb2", "smb3", "vfat"})
+
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
@@ -45,6 +47,14 @@ def network_file_system(folder: Path, mountinfo: Path = MOUNTINFO) -> str | None
     """
     mount = _mount_of(_real(folder), mountinfo)
     return mount.kind if mount is not None and mount.is_remote else None
+
+
+def keeps_inodes(folder: Path, mountinfo: Path = MOUNTINFO) -> bool:
+    """Whether a file there has the same number after the next mount. FAT has none to keep, and what
+    a FUSE program or a file server answers is its own affair; NFS hands on the server's.
+    """
+    mount = _mount_of(_real(folder), mountinfo)
+    return mount is None or not (mount.kind in _NO_LASTING_INODES or mount.kind.startswith("fuse"))
 
 
 def mount_point(folder: Path, mountinfo: Path = MOUNTINFO) -> str | None:

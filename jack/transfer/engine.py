@@ -94,7 +94,7 @@ class Engine:
         """
         progress = progress if progress is not None else Progress()
         progress.start_offset = progress.end_offset = state.offset
-        with Part(state.part, state.dest, self._tools.settings.file_mode) as part:
+        with Part(state.part, state.dest, self._tools.settings.file_mode, state.maker) as part:
             attempt = _Attempt(self._tools, state, ledger, open_file, wire, progress, part)
             size = attempt.run()
         return Outcome(size, progress.restarted, progress.if_range_ignored)
@@ -126,8 +126,8 @@ class _Attempt:
     def run(self) -> int:
         self._wire.check()
         recorded = self._expected or None
-        if self._part.already_delivered(recorded if recorded == self._offset else None):
-            return self._offset
+        if self._part.already_delivered(recorded) and recorded is not None:
+            return recorded
         begun = self._tools.clock.monotonic()
         self._open_part()
         if recorded is not None and recorded == self._offset:
@@ -156,6 +156,8 @@ class _Attempt:
                 f" ({self._offset})",
                 Validator(),
             )
+        if length is not None and self._part.inode != self._state.part_inode:
+            self._ledger.made(self._part.inode)  # on record before it is cut or written
         is_tied = ranges.is_strong(self._validator.etag)
         if self._offset and self._state.is_old and not is_tied:
             reason = self._ledger.why_outdated(self._validator)
@@ -326,7 +328,7 @@ class _Attempt:
             self._recorded() as checkpoints,
             contextlib.closing(response),
         ):
-            part.create()
+            part.create(self._ledger.made)
             with (
                 self._sink(response, start, goal) as sink,
                 self._reader(response, sink) as reader,

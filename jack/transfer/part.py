@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from jack.errors import NoSpace, PermanentError, Shortage, StorageError
-from jack.support.files import fsync_directory, is_listed, rename_new, same_file
+from jack.errors import NameTaken, NoSpace, PermanentError, Shortage, StorageError
+from jack.support.files import fsync_directory, rename_new, same_file
+from jack.support.own import Maker, hold
 from jack.support.shortage import as_shortage
 
 log = logging.getLogger(__name__)
@@ -24,6 +23,10 @@ log = logging.getLogger(__name__)
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NOT_A_PLAIN_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.EMLINK}
 WORTH_DROPPING_BYTES = 8 * 1024 * 1024
+_NO_UNNAMED_FILES = {
+    *(errno.EOPNOTSUPP, errno.ENOTSUP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS),
+    *(errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EACCES),
+}
 _NO_MODES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -48,11 +51,13 @@ def disk_errors(doing: str) -> Iterator[None]:
 class Part:
     """The `.part` at `path` of the file that will be `dest`; a context manager that closes it.
 
-    Only ever a plain file with no other name: what else stands in its place is left alone.
+    Only ever the plain file that this download made, with no other name: what else stands in its
+    place is left alone.
     """
 
-    def __init__(self, path: Path, dest: Path, file_mode: int) -> None:
+    def __init__(self, path: Path, dest: Path, file_mode: int, maker: Maker) -> None:
         self.path = path
+        self._maker = maker
         self._dest = dest
         self._file_mode = file_mode
         self._descriptor: int | None = None
@@ -78,26 +83,29 @@ class Part:
         return self._descriptor
 
     def already_delivered(self, size: int | None) -> bool:
-        """Whether an earlier attempt got as far as giving the file its final name, and `size` bytes
-        of it were recorded as safe. Tidies up what a crash in that moment left behind.
+        """Whether an earlier attempt got as far as giving the whole file, of `size` bytes, its
+        final name. Tidies up what a crash in that moment left behind.
 
-        Raises PermanentError when something else has that name.
+        Raises NameTaken when something else has that name.
         """
         if not os.path.lexists(self._dest):
             return False
         with disk_errors(f"look at {self._dest}"):
             status = os.lstat(self._dest)
-            whole = size is not None and stat.S_ISREG(status.st_mode) and status.st_size == size
-            if whole and same_file(self.path, self._dest):
+            linked = same_file(self.path, self._dest)
+            if size is None or not self._maker.delivered(self._dest, status, size):
+                raise self._name_taken()
+            if not (linked or self._maker.knows(status)) and os.path.lexists(self.path):
+                raise self._name_taken()
+            if linked:
                 fsync_directory(self._dest.parent)
                 os.unlink(self.path)
-            elif not whole or os.path.lexists(self.path):
-                raise self._name_taken()
             fsync_directory(self._dest.parent)
         return True
 
     def open(self) -> int | None:
         """Open what is there, without changing it; its length in bytes, None when there is nothing.
+        Raises NameTaken when this download did not make it.
 
         O_NONBLOCK because opening a FIFO would wait for its other end.
         """
@@ -113,11 +121,21 @@ class Part:
                 raise  # also for a missing folder: a disk that is not mounted has lost nothing
             self._descriptor = descriptor
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or not is_listed(self.path):
+            if not self._maker.made(self.path, status):
                 raise self._not_ours()
             os.set_blocking(descriptor, True)
             self._hold(descriptor)
+            if status.st_nlink > 1:
+                raise StorageError(
+                    f"{self.path} has a second name (a hard link), which would change with it:"
+                    " remove one of the two"
+                )
         return status.st_size
+
+    @property
+    def inode(self) -> int:
+        """Of the open file."""
+        return os.fstat(self.descriptor).st_ino
 
     def cut(self, offset: int) -> None:
         """Writing goes on at `offset`; what an existing file has behind that is dropped. Bytes
@@ -128,32 +146,74 @@ class Part:
         if self._descriptor is None:
             return
         with disk_errors(f"write {self.path}"):
-            status = os.fstat(self._descriptor)
-            if status.st_nlink > 1:
-                raise self._not_ours()
-            if status.st_size > offset:
+            if os.fstat(self._descriptor).st_size > offset:
                 os.ftruncate(self._descriptor, offset)
 
-    def create(self) -> None:
-        """Make an empty file, unless one is open already."""
-        if self._descriptor is None:
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with disk_errors(f"write {self.path}"):
-                self._descriptor = os.open(self.path, flags, self._file_mode)
-                self._hold(self._descriptor)
-            self._name_is_safe = False
+    def create(self, record: Callable[[int], None]) -> None:
+        """Make an empty file, unless one is open already; `record` its inode before it can be
+        mistaken for anybody else's. Raises NameTaken when the name is.
+
+        Without a name until it is on record, where the file system has such files (open(2),
+        O_TMPFILE): a kill in between leaves nothing behind. Elsewhere it leaves an empty file that
+        nobody knows, and the next attempt takes another name.
+        """
+        if self._descriptor is not None:
+            return
+        self._name_is_safe = False
+        with disk_errors(f"write {self.path}"):
+            try:
+                if not self._create_unnamed(record):
+                    self._create_named(record)
+            except FileExistsError as error:
+                raise self._not_ours() from error
+
+    def _create_unnamed(self, record: Callable[[int], None]) -> bool:
+        """False where there is no such thing."""
+        flag = getattr(os, "O_TMPFILE", None)
+        if flag is None:
+            return False
+        folder = self.path.parent
+        try:
+            descriptor = os.open(folder, os.O_RDWR | os.O_CLOEXEC | flag, self._file_mode)
+        except OSError as error:
+            if error.errno in _NO_UNNAMED_FILES:
+                return False
+            raise
+        try:
+            inode = os.fstat(descriptor).st_ino
+            record(inode)
+            # With a folder's descriptor CPython calls linkat(2), which alone can follow this link.
+            os.link(f"/proc/self/fd/{descriptor}", self.path, src_dir_fd=descriptor)
+        except OSError as error:
+            if error.errno not in _NO_UNNAMED_FILES:
+                raise
+            return False
+        finally:
+            os.close(descriptor)
+        # Opened anew: to the system the first descriptor has no name for ever.
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self._hold(self._descriptor)
+        if self.inode != inode:
+            raise self._not_ours()
+        return True
+
+    def _create_named(self, record: Callable[[int], None]) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(self.path, flags, self._file_mode)
+        self._hold(self._descriptor)
+        record(self.inode)
 
     def _hold(self, descriptor: int) -> None:
-        """Claims keep two downloads of one name apart; this keeps those apart whose names only the
-        disk takes for one (letter case, forms of an accent), and two jacks that share a folder."""
+        """Claims keep two downloads of one name apart; this keeps those apart that they cannot."""
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageError(
-                f"{self.path} is being written by another download, or by another jack"
-            ) from error
+            free = hold(descriptor)
         except OSError as error:
             log.debug("%s cannot be locked (%s); going on", self.path, error.strerror)
+            return
+        if not free:
+            raise StorageError(
+                f"{self.path} is being written by another download, or by another jack"
+            )
 
     def append(self, data: memoryview) -> None:
         """Write all of `data` at `end`. What was written before an error counts."""
@@ -229,7 +289,7 @@ class Part:
 
     def deliver(self, size: int) -> None:
         """Give the synced file of `size` bytes its final name, durably. Never replaces what has
-        that name: PermanentError then."""
+        that name: NameTaken then."""
         with disk_errors(f"look at {self.path}"):
             found = os.fstat(self.descriptor).st_size
         if found != size:
@@ -248,15 +308,15 @@ class Part:
             except FileExistsError as error:
                 raise self._name_taken() from error
 
-    def _name_taken(self) -> PermanentError:
-        return PermanentError(
+    def _name_taken(self) -> NameTaken:
+        return NameTaken(
             f"{self._dest} exists already and is not this download's; jack overwrites nothing:"
             " move it away, then retry"
         )
 
-    def _not_ours(self) -> PermanentError:
-        return PermanentError(
-            f"{self.path} is not a plain file of this download (a link, folder or pipe, or it has a"
-            " second name, or one that differs in case only); jack leaves it alone: move it away,"
-            " then retry"
+    def _not_ours(self) -> NameTaken:
+        return NameTaken(
+            f"{self.path} is not a plain file that this download made (somebody else's, a link,"
+            " folder or pipe, or one whose name differs in case only); jack leaves it alone: move"
+            " it away, then retry"
         )

@@ -11,6 +11,7 @@ import requests
 
 from jack.model import Validator
 from jack.support.http import Wire
+from jack.support.own import Maker
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class TransferState:
     use_if_range: bool = True
     is_old: bool = False
     """The bytes on disk are not from just now: the peer may have another file since."""
+    part_inode: int | None = None
+    """Of the `.part` that this download made, when that is on record."""
+
+    @property
+    def maker(self) -> Maker:
+        return Maker(self.part_inode, self.offset)
 
 
 class Ledger(Protocol):
@@ -59,6 +66,9 @@ class Ledger(Protocol):
     def expect(self, size: int, source: str, mismatch: bool) -> None:
         """`size` is what the file must have; `source` is "content_length", "content_range" or
         "release_size". `mismatch`: the release says otherwise."""
+
+    def made(self, part_inode: int) -> None:
+        """The `.part` of that inode is this download's: before its first byte, or its first cut."""
 
     def identify(self, validator: Validator) -> None:
         """The version of the file that is being fetched."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from jack.config.model import ServerConfig, ServerType
 from jack.config.secret import Secret
 from jack.errors import StorageError
 from jack.model import DownloadStatus, WaitReason
+from jack.peers.protocol import connector_id
 from tests.downloads.world import World, held
 from tests.support.fake_arr import FakeArr
 from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
@@ -82,29 +84,129 @@ def test_line_6_several_that_wait_go_on_one_after_the_other(running: World) -> N
     eventually(lambda: running.parked == ["a.torrent", "b.torrent", "c.torrent"])
 
 
-def test_line_6_another_friends_file_of_that_name_is_never_replaced(running: World) -> None:
+@pytest.mark.parametrize("kind", ["another friend", "another item", "somebody's own"])
+def test_a_file_whose_name_is_taken_arrives_under_a_second_one(running: World, kind: str) -> None:
     first, second = running.friend("first"), running.friend("second")
-    first.offer(ITEM, FILM, filename="film.mkv")
-    second.offer(ITEM, FILM[::-1], filename="film.mkv")
+    item = "c:movie:2" if kind == "another item" else ITEM
+    friend = first if kind == "another item" else second
+    first.offer(ITEM, FILM, filename="film.mkv", etag='"v1"')
+    friend.offer(item, FILM[::-1], filename="film.mkv", etag='"v1"')
     running.start()
-    running.drop(first, name="a")
-    running.until(S.COMPLETED, 1)
-    running.drop(second, name="b")
-    row = running.until(S.FAILED, 2)
+    if kind == "somebody's own":
+        (running.completed / "film.mkv").write_bytes(FILM)
+        running.downloads.fail(running.row_of(first).id, "so that numbers are the same")
+    else:
+        running.drop(first, name="a")
+        running.until(S.COMPLETED, 1)
+    running.drop(friend, item, name="b")
+    row = running.until(S.COMPLETED, 2)
     assert (running.completed / "film.mkv").read_bytes() == FILM
-    assert "film.mkv" in (row.error or "")
-    eventually(lambda: running.parked == ["b.torrent"])
+    assert row.dest_path.name == second_name(friend, item)
+    assert row.dest_path.read_bytes() == FILM[::-1]
+
+
+def test_two_items_of_one_name_arrive_at_the_same_time(running: World) -> None:
+    peer, gate, other = running.friend(), threading.Event(), "c:movie:2"
+    peer.offer(ITEM, FILM, filename="film.mkv")
+    peer.offer(other, FILM[::-1], filename="film.mkv")
+    peer.script(PATH, Answer(200, {}, FILM, pause_at=100, gate=gate))
+    running.start()
+    running.drop(peer, ITEM, "a")
+    running.until(S.DOWNLOADING, 1)
+    running.drop(peer, other, "b")
+    row = running.until(S.COMPLETED, 2)
+    assert row.dest_path.name == second_name(peer, other)
+    assert row.dest_path.read_bytes() == FILM[::-1]
+    assert running.row(1).status is S.DOWNLOADING, "the second did not wait for the first"
+    gate.set()
+    assert running.until(S.COMPLETED, 1).dest_path == running.completed / "film.mkv"
+    assert (running.completed / "film.mkv").read_bytes() == FILM
+
+
+def test_a_name_that_is_taken_while_bytes_flow_costs_none_of_them(running: World) -> None:
+    peer, gate = running.friend(), threading.Event()
+    peer.offer(ITEM, FILM, filename="film.mkv")
+    peer.script(PATH, Answer(200, {}, FILM, pause_at=5000, gate=gate))
+    running.start()
+    running.drop(peer)
+    part = running.completed / "film.mkv.part"
+    eventually(lambda: part.exists() and part.stat().st_size == 5000)
+    (running.completed / "film.mkv").write_bytes(b"mine")
+    gate.set()
+    row = running.until(S.COMPLETED)
+    assert row.dest_path.name == second_name(peer, ITEM)
+    assert row.dest_path.read_bytes() == FILM
+    assert (running.completed / "film.mkv").read_bytes() == b"mine"
+    assert row.attempts == 1
+    assert sorted(path.name for path in running.completed.iterdir()) == sorted(
+        ["film.mkv", row.dest_path.name]
+    )
+
+
+@pytest.mark.parametrize("theirs", [b"", b"mine" * 9000])
+def test_a_part_of_that_name_that_this_download_did_not_make_is_left_alone(
+    running: World, theirs: bytes
+) -> None:
+    peer = running.friend()
+    peer.offer(ITEM, FILM, filename="film.mkv")
+    running.start()
+    part = running.completed / "film.mkv.part"
+    part.write_bytes(theirs)
+    running.drop(peer)
+    row = running.until(S.COMPLETED)
+    assert row.dest_path.name == second_name(peer, ITEM)
+    assert part.read_bytes() == theirs
+
+
+def test_a_third_copy_of_one_item_has_a_name_as_well(running: World) -> None:
+    """Each time the friend had changed the file: nothing may be adopted."""
+    peer = running.friend()
+    running.start()
+    for number, name in enumerate("abc", 1):
+        peer.offer(ITEM, FILM[number:], filename="film.mkv", etag=f'"v{number}"')
+        running.drop(peer, name=name)
+        running.until(S.COMPLETED, number)
+    mark = second_name(peer, ITEM)
+    found = sorted(path.name for path in running.completed.iterdir())
+    assert found == sorted(["film.mkv", mark, mark.replace(".mkv", ".2.mkv")])
 
 
 def test_a_file_that_our_row_made_is_adopted_when_it_is_grabbed_again(running: World) -> None:
     peer = running.friend()
-    peer.offer(ITEM, FILM, filename="film.mkv")
+    peer.offer(ITEM, FILM, filename="film.mkv", etag='"v1"')
     running.start()
     running.drop(peer, name="a")
     running.until(S.COMPLETED, 1)
     running.drop(peer, name="b")
-    running.until(S.COMPLETED, 2)
-    assert len(peer.requests_to(PATH)) == 1
+    assert running.until(S.COMPLETED, 2).dest_path == running.row(1).dest_path
+    assert [request.sent for request in peer.requests_to(PATH)] == [len(FILM)]
+
+
+@pytest.mark.parametrize("etags", [('"v1"', '"v2"'), (None, None), ('W/"v1"', 'W/"v1"')])
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_a_file_of_that_name_and_size_is_not_the_same_without_the_same_strong_etag(
+    running: World, etags: tuple[str | None, str | None], meanwhile: bool
+) -> None:
+    """Also while the first is under way, when the friend says another date of it."""
+    peer, gate = running.friend(), threading.Event()
+    old, new = FILM, FILM[::-1]
+    peer.offer(ITEM, old, filename="film.mkv", etag=etags[0], publishDate="2020-01-01")
+    if meanwhile:
+        peer.script(PATH, lambda r: replace(peer.honest(r), pause_at=100, gate=gate))
+    running.start()
+    running.drop(peer, name="a")
+    running.until(S.DOWNLOADING if meanwhile else S.COMPLETED, 1)
+    eventually(lambda: peer.requests_to(PATH))
+    peer.offer(ITEM, new, filename="film.mkv", etag=etags[1], publishDate="2021-01-01")
+    running.drop(peer, name="b")
+    if meanwhile:
+        running.until(S.WAITING, 2, wait_reason=WaitReason.BLOCKED)
+    gate.set()
+    running.until(S.COMPLETED, 1)
+    row = running.until(S.COMPLETED, 2)
+    assert (running.completed / "film.mkv").read_bytes() == old
+    assert row.dest_path.name == second_name(peer, ITEM)
+    assert row.dest_path.read_bytes() == new
 
 
 def test_a_file_that_arr_has_moved_away_is_fetched_again(running: World) -> None:
@@ -315,7 +417,15 @@ def test_line_16_a_stub_that_cannot_be_parked_does_not_come_in_again_by_itself(
     assert len(running.rows()) == 1
 
 
-def test_line_16_another_grab_of_the_same_file_takes_the_part_over(running: World) -> None:
+def second_name(peer: ScriptedPeer, item: str, stem: str = "film", extension: str = ".mkv") -> str:
+    """What the interface promises: the first 8 hex digits of sha256("peerId:itemId")."""
+    text = f"{connector_id(peer.url)}:{item}"
+    return f"{stem}.{hashlib.sha256(text.encode()).hexdigest()[:8]}{extension}"
+
+
+def test_another_grab_of_a_file_that_failed_half_way_leaves_the_half_alone(
+    running: World,
+) -> None:
     peer = running.friend()
     failing_half_way(peer)
     running.start()
@@ -323,16 +433,20 @@ def test_line_16_another_grab_of_the_same_file_takes_the_part_over(running: Worl
     running.until(S.FAILED)
     eventually(lambda: running.parked == ["a.torrent"])
     running.drop(peer, name="b")
-    running.until(S.COMPLETED, 2)
+    row = running.until(S.COMPLETED, 2)
+    assert row.dest_path.name == second_name(peer, ITEM)
     old = running.row(1)
-    assert (old.status, old.downloaded_bytes) == (S.FAILED, 0)
-    assert "download 2 has since taken over its file" in (old.error or "")
+    assert (old.status, old.downloaded_bytes) == (S.FAILED, 4000)
+    running.drop_again(running.watch / "failed" / "a.torrent")
+    running.until(S.COMPLETED, 1)
+    assert peer.requests_to(PATH)[-1].range == "bytes=4000-"
+    assert (running.completed / "film.mkv").read_bytes() == FILM
 
 
-def test_line_6_two_failures_on_one_file_never_go_on_from_each_others_bytes(
+def test_line_6_two_failures_of_one_name_never_go_on_from_each_others_bytes(
     running: World,
 ) -> None:
-    """Without an ETag nothing but the rows tells whose bytes lie in the .part."""
+    """Without an ETag nothing but the inode tells whose bytes lie in a .part."""
     peer = running.friend()
     other = "c:movie:2"
     films = {ITEM: FILM, other: bytes(len(FILM))}
@@ -347,30 +461,13 @@ def test_line_6_two_failures_on_one_file_never_go_on_from_each_others_bytes(
     running.drop(peer, other, name="b")
     running.until(S.FAILED, 2)
     eventually(lambda: running.parked == ["a.torrent", "b.torrent"])
-    assert [running.row(number).downloaded_bytes for number in (1, 2)] == [0, 4000]
-    running.drop_again(running.watch / "failed" / "a.torrent")
-    running.until(S.COMPLETED)
-    assert running.row(1).dest_path.read_bytes() == FILM
-    assert running.row(2).downloaded_bytes == 0
-
-
-def test_line_16_a_stub_dropped_again_while_its_file_has_another_owner_waits(
-    running: World,
-) -> None:
-    peer, gate = running.friend(), threading.Event()
-    failing_half_way(peer)
-    running.start()
-    running.drop(peer)
-    running.until(S.FAILED)
-    eventually(lambda: running.parked == ["a.torrent"])
-    peer.script(PATH, Answer(200, {}, FILM, pause_at=10, gate=gate))
-    running.drop(peer, name="b")
-    running.until(S.DOWNLOADING, 2)
-    running.drop_again(running.watch / "failed" / "a.torrent")
-    running.until(S.WAITING, 3, wait_reason=WaitReason.BLOCKED)
-    gate.set()
+    assert [running.row(number).downloaded_bytes for number in (1, 2)] == [4000, 4000]
+    for name in "ab":
+        running.drop_again(running.watch / "failed" / f"{name}.torrent")
+    running.until(S.COMPLETED, 1)
     running.until(S.COMPLETED, 2)
-    running.until(S.COMPLETED, 3)
+    assert (running.completed / "film.mkv").read_bytes() == FILM
+    assert (running.completed / second_name(peer, other)).read_bytes() == films[other]
 
 
 # -- wishes ----------------------------------------------------------------------------------------
@@ -446,13 +543,11 @@ def test_retry_of_what_is_complete_only_tells_arr_again(running: World) -> None:
     running.downloads.ask(1, "retry")
     eventually(lambda: running.downloads.wish_of(1) is None)
     running.downloads.ask(99, "retry")
-    running.drop(peer, name="b")
-    running.until(S.COMPLETED, 2)
     assert len(peer.requests_to(PATH)) == 1
 
 
 @pytest.mark.usefixtures("wished")
-def test_retry_of_a_failed_one_whose_file_is_being_written_does_nothing(running: World) -> None:
+def test_a_retry_of_a_failed_one_disturbs_no_other_download_of_that_name(running: World) -> None:
     peer, gate = running.friend(), threading.Event()
     failing_half_way(peer)
     running.start()
@@ -461,8 +556,8 @@ def test_retry_of_a_failed_one_whose_file_is_being_written_does_nothing(running:
     peer.script(PATH, Answer(200, {}, FILM, pause_at=10, gate=gate))
     running.drop(peer, name="b")
     running.until(S.DOWNLOADING, 2)
+    eventually(lambda: peer.requests_to(PATH)[-1].sent == 10)
     running.downloads.ask(1, "retry")
-    eventually(lambda: running.downloads.wish_of(1) is None)
-    assert running.row(1).status is S.FAILED
+    running.until(S.COMPLETED, 1)
     gate.set()
     running.until(S.COMPLETED, 2)

@@ -116,12 +116,25 @@ def test_line_17_of_several_stale_rows_for_one_destination_one_goes_on(running: 
     peer = sharing(running, 1)
     half_done(running, peer)
     for number in (2, 3):
-        running.row_of(peer, number, filename="film-1.mkv", blocked_by=1, sentence="waits")
+        same = {"id": "c:movie:1", "filename": "film-1.mkv"}
+        running.row_of(peer, number, release=same, blocked_by=1, sentence="waits")
     running.start()
     running.until(S.COMPLETED, 1)
     for number in (2, 3):
         row = running.until(S.FAILED, number)
         assert (row.error or "").startswith("superseded by download 1")
+
+
+def test_a_stale_row_of_another_item_goes_on_under_a_name_of_its_own(running: World) -> None:
+    """A jack of before put it in line behind the first, which has the same file name."""
+    peer = sharing(running, 1, 2)
+    half_done(running, peer)
+    running.row_of(peer, 2, filename="film-1.mkv", blocked_by=1, sentence="waits")
+    running.start()
+    running.until(S.COMPLETED, 1)
+    row = running.until(S.COMPLETED, 2)
+    assert row.dest_path.name.startswith("film-1.")
+    assert row.dest_path != running.row(1).dest_path
 
 
 @pytest.mark.parametrize("ending", ["completed", "failed", "cancelled"])

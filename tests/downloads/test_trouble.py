@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ def test_a_bug_inside_an_attempt_fails_that_row_with_a_traceback_and_the_slot_li
 
 @pytest.mark.fault("B5")
 @pytest.mark.parametrize(
-    "method", ["begin_attempt", "checkpoint", "complete", "import_postponed", "wait"]
+    "method", ["begin_attempt", "expect", "checkpoint", "complete", "import_postponed", "wait"]
 )
 def test_a_database_that_refuses_one_statement_only_delays(
     stepped: World, monkeypatch: pytest.MonkeyPatch, method: str
@@ -126,10 +127,12 @@ def test_a_database_that_refuses_one_statement_only_delays(
     peer.offer(ITEM, FILM, filename="film.mkv")
     if method == "wait":
         peer.script(PATH, Answer(500))
+    if method == "checkpoint":  # of a small file that is fetched in one go there is none
+        peer.script(PATH, lambda request: replace(peer.honest(request), cut_after=4000))
     stepped.start()
     stepped.drop(peer)
     assert happened.wait(20)
-    if method == "checkpoint":
+    if method in {"expect", "checkpoint"}:
         stepped.until(S.WAITING, wait_reason=WaitReason.STORAGE)
     on_agenda(stepped, ("row", 1))
     stepped.advance(30)
@@ -229,7 +232,7 @@ def test_a_database_locked_by_another_program_for_long_loses_nothing(
     other = sqlite3.connect(running.root / "jack.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     gate.set()
-    eventually(lambda: (running.completed / "film.mkv.part").stat().st_size == len(FILM))
+    eventually(lambda: (running.completed / "film.mkv").exists())
     other.execute("ROLLBACK")
     other.close()
     assert running.until(S.COMPLETED).dest_path.read_bytes() == FILM

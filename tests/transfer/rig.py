@@ -48,6 +48,7 @@ class Row:
 
     part: Path
     offset: int = 0
+    part_inode: int | None = None
     expected: int | None = None
     validator: Validator = field(default_factory=Validator)
     source: str | None = None
@@ -68,6 +69,13 @@ class Row:
     def expect(self, size: int, source: str, mismatch: bool) -> None:
         self.events.append(("expect", size, source, mismatch))
         self.expected, self.source, self.mismatch = size, source, mismatch
+
+    def made(self, part_inode: int) -> None:
+        assert not self.part.exists() or self.part.stat().st_size == self.offset, (
+            "written or cut before its inode was on record"
+        )
+        self.events.append(("made", part_inode))
+        self.part_inode = part_inode
 
     def identify(self, validator: Validator) -> None:
         self.events.append(("identify", validator))
@@ -159,11 +167,13 @@ class Rig:
             validator=row.validator,
             use_if_range=self.use_if_range,
             is_old=self.is_old,
+            part_inode=row.part_inode,
         )
 
     def had(self, data: bytes, *, expected: int | None = None, **validator: str) -> None:
         """An earlier attempt has put `data` on disk and recorded it."""
         self.part.write_bytes(data)
+        self.row.part_inode = self.part.stat().st_ino
         self.row.offset, self.row.expected = len(data), expected
         self.row.validator = Validator(**validator)
 

@@ -23,6 +23,7 @@ import pytest
 from jack.errors import Interrupted, NoSpace, PermanentError, TooSlow, TransientError
 from jack.support.clock import SystemClock
 from jack.support.http import Wire
+from jack.support.own import Maker
 from jack.transfer import body as body_module
 from jack.transfer import patience as patience_module
 from jack.transfer import sink as sink_module
@@ -287,8 +288,8 @@ def test_bytes_received_just_before_a_reset_are_written_first(tmp_path: Path) ->
     patience = patience_module.Patience("friend", wire, SystemClock(), 1.0)
     nothing: Any = io.BufferedReader(io.BytesIO())  # type: ignore[arg-type]
     sock: Any = Breaking(b"hello ", b"world")
-    with Part(tmp_path / "a.part", tmp_path / "a", 0o644) as part:
-        part.create()
+    with Part(tmp_path / "a.part", tmp_path / "a", 0o644, Maker(None, 0)) as part:
+        part.create(lambda inode: None)
         reader = body_module._Receive(sock, nothing, wire, Plain(part, 1000), patience)
         reader.step(1000)
         assert (tmp_path / "a.part").read_bytes() == b"hello world"
@@ -586,7 +587,7 @@ def test_tls_headers_without_a_body_stall(tls_rig: Rig) -> None:
     tls_rig.peer.script(FILE, lambda r: replace(tls_rig.peer.honest(r), pause_at=0))
     with pytest.raises(TransientError, match="stalled"):
         tls_rig.attempt()
-    assert tls_rig.row.kinds() == ["identify", "expect"]
+    assert tls_rig.row.kinds() == ["identify", "expect", "made"]
 
 
 def test_tls_stalls_and_aborts_like_plain_http(tls_rig: Rig) -> None:

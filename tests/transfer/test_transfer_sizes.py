@@ -362,7 +362,7 @@ def test_a_folder_that_cannot_be_written_is_the_disks_fault(
     real = os.open
 
     def refuse(path: Any, flags: int, *rest: Any, **more: Any) -> int:
-        if flags & os.O_CREAT:
+        if flags & (os.O_CREAT | getattr(os, "O_TMPFILE", 0) & ~os.O_DIRECTORY):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return real(path, flags, *rest, **more)
 

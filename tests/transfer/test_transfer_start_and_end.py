@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from jack.errors import Interrupted, PermanentError, StorageError
+from jack.errors import Interrupted, NameTaken, PermanentError, StorageError
 from jack.model import Validator
 from jack.support import files
+from jack.support.own import Maker
 from jack.transfer import part as part_module
 from tests.support.scripted_peer import ScriptedPeer
 from tests.support.waiting import eventually
@@ -68,13 +69,83 @@ def test_what_is_no_plain_file_in_place_of_the_part_is_left_alone(rig: Rig, kind
     assert rig.asked() == []
 
 
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_the_inode_is_on_record_before_the_first_byte(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, unnamed: bool
+) -> None:
+    """`Row.made` looks at the `.part`; a file without a name is there on most disks only."""
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    rig.attempt()
+    kinds = rig.row.kinds()
+    assert kinds.count("made") == 1
+    assert kinds.index("made") < kinds.index("checkpoint")
+    assert rig.row.part_inode == rig.dest.stat().st_ino
+
+
+@pytest.mark.parametrize("kind", ["empty", "longer", "shorter"])
+@pytest.mark.parametrize("had", [0, 1000])
+def test_a_part_that_another_made_is_neither_cut_nor_written(rig: Rig, kind: str, had: int) -> None:
+    if had:
+        rig.had(BODY[:had], expected=len(BODY), etag=ETAG)
+        rig.part.rename(rig.folder / "mine")
+    theirs = {"empty": b"", "longer": b"theirs" * 1000, "shorter": b"th"}[kind]
+    rig.part.write_bytes(theirs)
+    with pytest.raises(NameTaken, match="leaves it alone"):
+        rig.attempt()
+    assert rig.part.read_bytes() == theirs
+    assert rig.asked() == []
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_a_part_that_another_makes_at_the_same_moment_is_left_alone(
+    rig: Rig, peer: ScriptedPeer, monkeypatch: pytest.MonkeyPatch, unnamed: bool
+) -> None:
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+
+    if unnamed:  # when it has none yet
+        monkeypatch.setattr(rig.row, "made", lambda inode: rig.part.write_bytes(b"theirs"))
+    else:
+        peer.script(FILE, lambda r: rig.part.write_bytes(b"theirs") and peer.honest(r))
+    with pytest.raises(NameTaken, match="leaves it alone"):
+        rig.attempt()
+    assert rig.part.read_bytes() == b"theirs"
+
+
+def test_the_part_of_a_jack_that_kept_no_inodes_goes_on_and_is_known_from_then_on(
+    rig: Rig,
+) -> None:
+    rig.had(BODY[:1000], expected=len(BODY), etag=ETAG)
+    rig.row.part_inode = None
+    inode = rig.part.stat().st_ino
+    rig.attempt()
+    assert rig.asked() == ["bytes=1000-"]
+    assert rig.row.events[0] == ("made", inode)
+    assert rig.dest.read_bytes() == BODY
+
+
+def test_a_whole_file_under_its_final_name_is_known_by_its_inode(rig: Rig) -> None:
+    """A small file's bytes are not recorded one by one: the name is the record."""
+    rig.had(BODY, expected=len(BODY))
+    rig.row.offset = 0
+    rig.part.rename(rig.dest)
+    rig.part.write_bytes(b"somebody else's by now")
+    assert rig.attempt().size == len(BODY)
+    assert rig.part.read_bytes() == b"somebody else's by now"
+    assert rig.peer.requests == []
+
+
 def test_a_part_with_a_second_name_is_not_written_into(rig: Rig) -> None:
-    rig.had(BODY[:1000], expected=len(BODY))
+    rig.had(BODY[:1000], expected=len(BODY), etag=ETAG)
     other = rig.folder / "other"
     os.link(rig.part, other)
-    with pytest.raises(PermanentError, match="second name"):
+    with pytest.raises(StorageError, match="second name"):
         rig.attempt()
     assert other.read_bytes() == BODY[:1000]
+    other.unlink()
+    rig.attempt()
+    assert rig.asked() == ["bytes=1000-"], "with that name gone it goes on"
 
 
 def test_a_part_longer_than_recorded_is_cut_there(rig: Rig) -> None:
@@ -180,10 +251,11 @@ def test_bytes_then_row_then_name(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> 
 
     for name in real:
         monkeypatch.setattr(os, name, noted(name))
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     rig.settings["checkpoint_bytes"] = 10**9
     rig.attempt()
     assert rig.row.kinds() == [
-        *("identify", "expect"),
+        *("identify", "expect", "made"),
         *("fsync file", "fsync folder", "checkpoint"),
         *("fchmod", "link", "fsync folder", "unlink", "fsync folder"),
     ]
@@ -222,6 +294,7 @@ def test_a_disk_that_fails_while_renaming_leaves_a_state_that_finishes(
     def fail(*args: object, **kwargs: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     with monkeypatch.context() as patch:
         patch.setattr(files.os, crash, fail)
         with pytest.raises(StorageError, match="rename"):
@@ -233,7 +306,7 @@ def test_a_disk_that_fails_while_renaming_leaves_a_state_that_finishes(
 
 def test_a_file_cut_by_somebody_else_is_not_called_complete(rig: Rig) -> None:
     rig.had(BODY, expected=len(BODY))
-    part = part_module.Part(rig.part, rig.dest, 0o644)
+    part = part_module.Part(rig.part, rig.dest, 0o644, Maker(None, len(BODY)))
     with part:
         part.open()
         part.cut(len(BODY))
@@ -262,7 +335,7 @@ def test_a_cancel_before_the_rename_keeps_the_final_name_free(rig: Rig) -> None:
 
 def test_a_part_that_is_not_open_has_no_descriptor(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not open"):
-        _ = part_module.Part(tmp_path / "a", tmp_path / "b", 0o644).descriptor
+        _ = part_module.Part(tmp_path / "a", tmp_path / "b", 0o644, Maker(None, 0)).descriptor
 
 
 @pytest.mark.fault("P6")
@@ -273,6 +346,9 @@ def test_a_part_that_somebody_is_writing_is_not_touched(rig: Rig, peer: Scripted
     running = Running(rig)
     eventually(lambda: rig.part.exists() and rig.part.stat().st_size == len(BODY) // 2)
     second = Rig(rig.folder, peer)
+    with pytest.raises(NameTaken, match="jack leaves it alone"):
+        second.attempt()
+    second.row.part_inode = rig.part.stat().st_ino
     with pytest.raises(StorageError, match="being written by another"):
         second.attempt()
     second.close()
