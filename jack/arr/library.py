@@ -240,7 +240,8 @@ def arr_library(server: ArrServer, source_id: str) -> ArrLibrary:
 
 def _summary(series: Mapping[str, Any]) -> dict[str, Any]:
     """What the releases of a series need of it; the rest would be megabytes for a long list."""
-    return {key: series.get(key) for key in ("id", "title", "tvdbId", "imdbId", "tmdbId")}
+    kept = ("id", "title", "seriesType", "tvdbId", "imdbId", "tmdbId")
+    return {key: series.get(key) for key in kept}
 
 
 def _told(episode: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from jack.model import MOVIES, TV, Release
@@ -73,10 +74,11 @@ def episode_file(
     numbers = together or (whole_number(episode.get("episodeNumber")),)
     numbered = tuple(n for n in numbers if n is not None) if season is not None else ()
     title = _text(series.get("title"))
+    air_date = parse_day(episode.get("airDate"))
     return _file(
         file,
         ours,
-        Facts(title or "", None, season, numbered, quality=quality_name(file)),
+        _facts(series, title or "", season, numbered, air_date, quality_name(file)),
         id=f"{source_id}:episode:{number}",
         category=TV,
         size=whole_number(file.get("size"), MAX_SIZE_BYTES) or 0,
@@ -86,9 +88,25 @@ def episode_file(
         series_title=title,
         season=season,
         episode=whole_number(episode.get("episodeNumber")),
-        air_date=parse_day(episode.get("airDate")),
+        air_date=air_date,
         absolute_episode=whole_number(episode.get("absoluteEpisodeNumber")) or None,
     )
+
+
+def _facts(
+    series: Mapping[str, Any],
+    title: str,
+    season: int | None,
+    episodes: tuple[int, ...],
+    air_date: date | None,
+    quality: str,
+) -> Facts:
+    """What the title of an episode has to say: of a daily show the day, for a Sonarr that searches
+    for one takes nothing else. A file of several episodes has no single day.
+    """
+    if series.get("seriesType") == "daily" and air_date and len(episodes) <= 1:
+        return Facts(title, day=air_date, quality=quality)
+    return Facts(title, None, season, episodes, quality=quality)
 
 
 def whole_number(value: object, highest: int = MAX_NUMBER) -> int | None:

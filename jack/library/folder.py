@@ -96,7 +96,13 @@ class FolderSource:
         if not quality.is_whole:
             quality = quality.filled_from(Quality(None, self._pictures.lines(path, status)))
         facts = Facts(
-            named.title, named.year, named.season, named.episodes, named.day, str(quality)
+            named.title,
+            named.year,
+            named.season,
+            named.episodes,
+            named.day,
+            str(quality),
+            named.absolutes,
         )
         return release_title(relative.stem, facts)
 

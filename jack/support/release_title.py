@@ -14,13 +14,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 
-from jack.support.numbering import read_count, read_numbering
+from jack.support.numbering import Numbering, read_count, read_numbering
 
 
 @dataclass(frozen=True)
 class Facts:
     """What the title has to say. A film has a year, an episode a season and a number, or the day it
-    was on the air; `quality` is as the *arrs write it (`WEBDL-1080p`), empty when nobody knows it.
+    was on the air, or `absolutes`, its numbers through all seasons; `quality` is as the *arrs write
+    it (`WEBDL-1080p`), empty when nobody knows it.
     """
 
     title: str
@@ -29,10 +30,11 @@ class Facts:
     episodes: tuple[int, ...] = ()
     day: date | None = None
     quality: str = ""
+    absolutes: tuple[int, ...] = ()
 
     @property
     def is_episode(self) -> bool:
-        return bool(self.episodes or self.day)
+        return bool(self.episodes or self.day or self.absolutes)
 
 
 @dataclass(frozen=True)
@@ -197,11 +199,7 @@ def _says(name: str, facts: Facts) -> bool:
         numbering = read_numbering(name) or read_count(name)
         if numbering is None:
             return False
-        # A day or a number through all seasons names an episode as well: of which season it is,
-        # Sonarr knows.
-        if numbering.episodes and not (
-            numbering.season == facts.season and set(facts.episodes) <= set(numbering.episodes)
-        ):
+        if not _is_same_episode(numbering, facts):
             return False
         title = _words(_GROUP.sub("", name[: numbering.start], count=1))
         return title in (_words(facts.title), [*_words(facts.title), str(facts.year)])
@@ -215,10 +213,27 @@ def _says(name: str, facts: Facts) -> bool:
     )
 
 
+def _is_same_episode(numbering: Numbering, facts: Facts) -> bool:
+    """A day or a number through all seasons names an episode as well as season and number do, for
+    Sonarr knows them; but of a daily show it takes nothing that does not say the day.
+    """
+    if facts.episodes:
+        return not numbering.episodes or (
+            numbering.season == facts.season and set(facts.episodes) <= set(numbering.episodes)
+        )
+    if facts.day:
+        return numbering.day == facts.day and not numbering.episodes
+    return set(facts.absolutes) <= set(numbering.absolutes)
+
+
 def _composed(name: str, facts: Facts) -> str:
     own_years = [m for m in _ANY_YEAR.finditer(name) if int(m[1]) == facts.year and m.start() > 0]
     is_film = not facts.is_episode
-    tail = name[own_years[-1].end() if own_years and is_film else _title_end(name) :]
+    counted = None if is_film or read_numbering(name) else read_count(name)
+    if own_years and is_film:
+        tail = name[own_years[-1].end() :]
+    else:
+        tail = name[_number_end(name, counted.start) if counted else _title_end(name) :]
     head = _head(facts, name)
     if not tail.strip(" ._-"):
         return head
@@ -236,6 +251,10 @@ def _head(facts: Facts, name: str) -> str:
         number = f" S{facts.season or 0:02d}" + "".join(f"E{n:02d}" for n in facts.episodes)
     elif facts.day:
         number = f" {facts.day.isoformat()}"
+    elif facts.absolutes:
+        number = " - " + "-".join(
+            f"{n:02d}" for n in sorted({facts.absolutes[0], facts.absolutes[-1]})
+        )
     head = " ".join(facts.title.split()) + year + number
     if separator(name) == ".":
         head = re.sub(r"[ .()]+", ".", head).strip(".")

@@ -141,6 +141,26 @@ def test_an_episode_has_its_day_and_its_number_through_all_seasons(sonarr: Libra
 
 
 @pytest.mark.parametrize(
+    ("series_type", "filename", "title"),
+    [
+        ("daily", "Night Market - S02E03 - Chapter.mkv", "Night Market 2017-03-04 - Chapter"),
+        ("daily", "Night Market - 2017-03-04 - Chapter.mkv", "Night Market - 2017-03-04 - Chapter"),
+        ("standard", "Night Market - S02E03 - Chapter.mkv", "Night Market - S02E03 - Chapter"),
+        ("anime", "Night Market - 009 - Chapter.mkv", "Night Market - 009 - Chapter"),
+        ("anime", "chapter.mkv", "Night Market S02E03"),
+    ],
+)
+def test_an_episode_of_a_daily_show_is_offered_by_its_day(
+    sonarr: LibraryServer, series_type: str, filename: str, title: str
+) -> None:
+    sonarr.add_series(5, tvdb=77, title="Night Market", series_type=series_type)
+    sonarr.add_episodes(5, 2, (3,), f"/tv/Night Market/{filename}")
+    release = only_release(sonarr)
+    assert release.title == f"{title} Bluray-1080p"
+    assert release.filename == filename
+
+
+@pytest.mark.parametrize(
     ("day", "number"), [(None, None), ("", 0), ("soon", "9"), (20170304, -1), ("2017-02-30", True)]
 )
 def test_an_odd_day_or_number_is_left_out(

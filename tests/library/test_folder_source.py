@@ -61,6 +61,18 @@ def test_an_episode_named_by_its_day_or_its_number_is_no_film(library: Path, put
     assert len({r.id for r in (counted, other, daily)}) == 3
 
 
+def test_the_title_of_such_an_episode_keeps_its_day_or_number(library: Path, put: Put) -> None:
+    """Whatever the folders say beside it: without it Sonarr cannot read the title."""
+    put("Night Market (2015)/2016/2016-03-03 1080p.mkv")
+    put("The Long Ferry (2016)/Season 01/The Long Ferry - 06 - Chapter 1080p.mkv")
+    put("The Long Ferry (2016)/Season 01/LF - 07 1080p.mkv")
+    assert [release.title for release in releases(library)] == [
+        "Night Market (2015) 2016-03-03 1080p",
+        "The Long Ferry (2016) - 07 1080p",
+        "The Long Ferry - 06 - Chapter 1080p",
+    ]
+
+
 def test_every_release_fits_the_schema_our_own_client_demands(library: Path, put: Put) -> None:
     for name in ("a.mkv", "Show S01E01-E03.mkv", "Früh (2001) \u202e.mkv", "x" * 200 + ".srt"):
         put(name)

@@ -5,7 +5,8 @@ and what they read wrongly comes out wrong.
     read_episode("Show.S01E02.720p.WEB-DL") -> Read("Show", season=1, episodes=(2,), quality=...)
 
 Rules: the film's title ends at the first year behind it that no other year follows; season and
-episode stand as SxxEyy (or 1x02), the day of a daily show as yyyy-mm-dd. The last word for a source
+episode stand as SxxEyy (or 1x02), the day of a daily show as yyyy-mm-dd, the number of an anime
+episode behind its title. The last word for a source
 counts, a resolution alone is read as WEBDL by Radarr and as HDTV by Sonarr, `4K` alone as nothing,
 and neither of the two is `Unknown`, which no profile takes.
 """
@@ -25,6 +26,7 @@ class Read:
     season: int | None = None
     episodes: tuple[int, ...] = ()
     day: str | None = None
+    absolutes: tuple[int, ...] = ()
     quality: str = UNKNOWN
 
 
@@ -38,7 +40,13 @@ _NUMBERED = re.compile(
     r"(?P<episodes>(?:[-_. ]?[ex]\d{2,3}(?!\d))+)",
     re.IGNORECASE,
 )
-_DAY = re.compile(r"^(?P<title>.+?)[-_. ]+(?P<day>(?:19|20)\d\d[-_. ][01]\d[-_. ][0-3]\d)(?!\d)")
+_DAY = re.compile(
+    r"^(?P<title>.+?)[-_. ]+(?P<day>(?:19|20)\d\d[-_. ][01]\d[-_. ][0-3]\d)(?![-_. ]*[0-3]\d)"
+)
+_COUNTED = re.compile(
+    r"^(?:\[[^\]]+\][-_. ]?)?(?P<title>.+?)[-_. ]+"
+    r"(?P<first>(?<!\d)\d{2,3})(?:-(?P<last>\d{2,3}))?(?![\dip])"
+)
 _SIMPLE = re.compile(
     r"\s*(?:480[ip]|576[ip]|720[ip]|1080[ip]|2160[ip]|[xh][\W_]?26[45])", re.IGNORECASE
 )
@@ -66,7 +74,9 @@ def read_film(title: str) -> Read | None:
 
 
 def read_episode(title: str) -> Read | None:
-    """As Sonarr reads it, of a series that is not anime."""
+    """As Sonarr reads it: season and episode first, then a day, then a number through all seasons
+    of two or three digits.
+    """
     simple = _SIMPLE.sub("", title)
     quality = _quality(title, "HDTV")
     match = _NUMBERED.match(simple)
@@ -78,6 +88,11 @@ def read_episode(title: str) -> Read | None:
     if match:
         day = re.sub(r"[_. ]", "-", match["day"])
         return Read(_spaced(match["title"]), day=day, quality=quality)
+    match = _COUNTED.match(simple)
+    if match:
+        first = int(match["first"])
+        numbers = tuple(range(first, int(match["last"] or first) + 1))
+        return Read(_spaced(match["title"]), absolutes=numbers, quality=quality)
     return None
 
 

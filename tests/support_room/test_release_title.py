@@ -91,6 +91,45 @@ def test_a_day_alone_gets_the_series_before_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("Night Market - S01E03 - Chapter 720p", "Night Market 2016-03-03 - Chapter 720p"),
+        ("Night.Market.2016.03.04.720p.HDTV", "Night.Market.2016-03-03.720p.HDTV"),
+        ("Night Market - 2016-03-03 - Chapter 720p", "Night Market - 2016-03-03 - Chapter 720p"),
+        ("chapter", "Night Market 2016-03-03 HDTV-720p"),
+    ],
+)
+def test_an_episode_of_a_daily_show_is_called_by_its_day_alone(name: str, title: str) -> None:
+    """A Sonarr that searches for a day takes no release that says season and episode."""
+    facts = Facts("Night Market", day=date(2016, 3, 3), quality="HDTV-720p")
+    given = release_title(name, facts)
+    assert given.removesuffix(" HDTV-720p") == title.removesuffix(" HDTV-720p")
+    assert read_episode(given) == Read("Night Market", day="2016-03-03", quality="HDTV-720p")
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "year"),
+    [
+        ("[Group] The Long Ferry - 05 [1080p]", (5,), None),
+        ("[Group] The Long Ferry - 05-07 [1080p]", (5, 6, 7), None),
+        ("The Long Ferry - 106 - Room 5 [1080p]", (106,), None),
+        ("LF - 06 - Room 5 [1080p]", (6,), None),
+        ("LF - 06-07 [1080p]", (6, 7), 2016),
+        ("L.F.-.06.1080p", (6,), None),
+    ],
+)
+def test_an_episode_that_has_only_its_number_through_all_seasons_keeps_it(
+    name: str, numbers: tuple[int, ...], year: int | None
+) -> None:
+    facts = Facts("The Long Ferry", year, absolutes=numbers, quality="1080p")
+    read = read_episode(release_title(name, facts))
+    title = f"The Long Ferry ({year})" if year else "The Long Ferry"
+    assert read is not None
+    assert read.title.rstrip(")") == title.rstrip(")")
+    assert (read.absolutes, read.day, read.quality) == (numbers, None, "HDTV-1080p")
+
+
+@pytest.mark.parametrize(
     ("name", "facts"),
     [
         ("The.Quiet.Harbour.2021.1080p.WEB-DL.x264-GRP", HARBOUR),
