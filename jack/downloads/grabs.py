@@ -36,6 +36,7 @@ from jack.store.database import Database
 from jack.support.files import printable, safe_filename
 from jack.support.http import Wire
 from jack.support.shortage import as_shortage
+from jack.transfer.sizes import refuse_a_rest
 
 log = logging.getLogger(__name__)
 
@@ -200,6 +201,8 @@ class Grabs:
         release = client.get_release(pending.drop.stub.item_id, pending.wire)
         self._friends.note_answer(client.peer.id)
         safe_filename(release.filename)
+        if release.size:  # else the transfer has to say it
+            refuse_a_rest(client.peer.name, release.size, pending.drop.announced_bytes)
         if release.size > self._max_file_bytes:
             raise PermanentError(
                 f"{client.peer.name} offers {release.size} bytes, more than maxFileBytes"

@@ -284,6 +284,7 @@ class Job:
             validator=download.validator,
             use_if_range=self._friends.honours_if_range(download.peer_id),
             is_old=ended is None or self._clock.monotonic() - ended > OLD_SECONDS,
+            announced=download.announced_bytes,
             part_inode=download.part_inode,
         )
         try:

@@ -21,14 +21,16 @@ NAME_MAX_BYTES = 255
 """Longest file name of ext4, XFS, btrfs and ZFS, in bytes."""
 
 VIDEO_EXTENSIONS = frozenset(
-    ".3gp .asf .asx .avc .avi .bin .bivx .dat .divx .dv .dvr-ms .fli .flv .ifo .img .iso .m2ts"
-    " .m2v .m4v .mk3d .mkv .mov .mp4 .mpeg .mpg .nrg .nsv .nuv .ogm .ogv .pva .qt .rm .rmvb .strm"
+    ".3gp .asf .avc .avi .bin .bivx .dat .divx .dv .dvr-ms .fli .flv .ifo .img .iso .m2ts"
+    " .m2v .m4v .mk3d .mkv .mov .mp4 .mpeg .mpg .nrg .nsv .nuv .ogm .ogv .pva .qt .rm .rmvb"
     " .svq3 .ts .ty .viv .vob .vp3 .webm .wmv .wtv .xvid".split()
 )
 SUBTITLE_EXTENSIONS = frozenset(".ass .idx .smi .srt .ssa .sub .sup .vtt".split())
+POINTER_EXTENSIONS = frozenset(".asx .m3u .m3u8 .pls .ram .strm .url .wax .wvx".split())
 MEDIA_EXTENSIONS = VIDEO_EXTENSIONS | SUBTITLE_EXTENSIONS
 """Lower-case, with the dot. Nothing else is fetched or shared, so a download can never become a
-stub or a program.
+stub or a program. Nor are `.strm`, `.asx` and the like, which Radarr and Sonarr take for films:
+they hold an address, and whoever plays one goes where the friend wants.
 """
 
 _UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -71,6 +73,8 @@ def _name_problem(name: str) -> str | None:
     if len((name + PART_SUFFIX).encode()) > NAME_MAX_BYTES:
         return f"with {PART_SUFFIX} it is longer than {NAME_MAX_BYTES} bytes"
     extension = os.path.splitext(name)[1].lower()
+    if extension in POINTER_EXTENSIONS:
+        return f"a {extension} file is no film, it only says where one is"
     if extension not in MEDIA_EXTENSIONS:
         return f"the extension {shown(extension)} is neither video nor subtitle"
     return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import requests
 
-from jack.errors import PermanentError, ProtocolError, TransientError
+from jack.errors import ProtocolError, TransientError
 from jack.model import Validator
 from jack.support.clock import Clock
 from jack.support.http import Wire
@@ -31,7 +31,8 @@ from jack.transfer.compare import OVERLAP_BYTES, Compared, OtherBytes
 from jack.transfer.part import Part
 from jack.transfer.patience import Patience
 from jack.transfer.sink import Plain, Sink, open_sink
-from jack.transfer.space import SpaceLedger, human
+from jack.transfer.sizes import checked_size
+from jack.transfer.space import SpaceLedger
 from jack.transfer.terms import (
     Ledger,
     OpenFile,
@@ -303,17 +304,7 @@ class _Attempt:
 
     def _check_size(self, size: int | None) -> int:
         limit = self._settings.max_file_bytes
-        if size is None:
-            raise PermanentError(
-                f"neither the release nor {self._state.who}'s answer says how big the file is"
-            )
-        if size == 0:
-            raise PermanentError(f"the file is empty at {self._state.who}")
-        if size > limit:
-            raise PermanentError(
-                f"the file has {human(size)}, more than {human(limit)} are allowed (maxFileBytes)"
-            )
-        return size
+        return checked_size(self._state.who, size, limit, self._state.announced)
 
     def _receive(self, response: requests.Response, start: int, goal: int, size: int) -> None:
         """Take the body, which begins at byte `start`, until the file is `goal` bytes long, of

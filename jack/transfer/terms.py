@@ -45,6 +45,8 @@ class TransferState:
     use_if_range: bool = True
     is_old: bool = False
     """The bytes on disk are not from just now: the peer may have another file since."""
+    announced: int | None = None
+    """What stub and metadata have said at the grab."""
     part_inode: int | None = None
     """Of the `.part` that this download made, when that is on record."""
 

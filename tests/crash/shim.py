@@ -27,6 +27,7 @@ from tests.crash.orders import Order
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _PRAGMA = re.compile(r'\s*PRAGMA\s+"?(\w+)"?\s*=\s*[\'"]?(\w+)', re.IGNORECASE)
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER)\b", re.IGNORECASE)
+_DESCRIPTOR = re.compile(r"/proc/self/fd/[0-9]+")
 _DURABLE = {"journal_mode": {"wal"}, "synchronous": {"full", "2", "extra", "3"}}
 
 Call = Callable[..., Any]
@@ -157,7 +158,10 @@ class Shim:
 
     def _on_link(self, source: Any, target: Any, *_: Any) -> None:
         old, new = self._ours(source), self._ours(target)
-        if old is not None and new is not None:
+        if new is not None and _DESCRIPTOR.fullmatch(os.fsdecode(source)):
+            self._effect(f"link a file without a name to {self._name(new)}")
+            self._ledger.creating(new)
+        elif old is not None and new is not None:
             self._effect(f"link {self._name(old)} to {self._name(new)}")
             self._ledger.linking(old, new)
 

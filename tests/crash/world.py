@@ -192,8 +192,7 @@ class World:
         self.asked = moment.asked
         if self.arr is not None:
             self.arr.memory = moment.memory
-            if self.arr.leaves_source:
-                self._know_again(ids)
+        self._know_again(ids)
         self.begin()
         return disk.renumbered(moment.journal, ids) if moment.journal else None
 
@@ -204,15 +203,16 @@ class World:
         self.peer.requests.clear()
 
     def _know_again(self, ids: Mapping[FileId, FileId]) -> None:
-        """jack knows the file it has finished by its inode, which putting it back has changed."""
+        """jack knows its own files by their inodes, which putting them back has changed."""
         new = {origin(file): inode for file, inode in ids.items()}
         for row in self.rows():
-            inode = int(row["finished_inode"] or 0)
-            if new.get(inode, inode) != inode:
-                connection = sqlite3.connect(self.state / "jack.db")
-                with contextlib.closing(connection), connection:
-                    update = "UPDATE downloads SET finished_inode = ? WHERE id = ?"
-                    connection.execute(update, (str(new[inode]), row["id"]))
+            for column in {"finished_inode", "part_inode"} & set(row.keys()):
+                inode = int(row[column] or 0)
+                if new.get(inode, inode) != inode:
+                    connection = sqlite3.connect(self.state / "jack.db")
+                    with contextlib.closing(connection), connection:
+                        update = f"UPDATE downloads SET {column} = ? WHERE id = ?"
+                        connection.execute(update, (str(new[inode]), row["id"]))
 
     # -- looking -----------------------------------------------------------------------------------
 

@@ -199,6 +199,28 @@ def test_line_4_more_than_max_file_bytes_is_parked(running: World) -> None:
     assert running.rows() == []
 
 
+@pytest.mark.parametrize("told", [0, 10])
+def test_less_than_a_tenth_of_what_was_offered_is_refused(
+    running: World, lines: Callable[[], list[str]], told: int
+) -> None:
+    """The stub says 10,000 bytes, the friend has 45, whatever his metadata say."""
+    peer = running.friend()
+    peer.offer(ITEM, bytes(45), size=45 if told else 0)
+    running.start()
+    running.drop(peer, size=10_000)
+    eventually(lambda: running.parked == ["a.torrent"])
+    assert any("9.8 KiB were offered, 45 B are there" in line for line in lines())
+    assert list(running.completed.iterdir()) == []
+
+
+def test_a_file_of_a_tenth_of_what_was_offered_is_taken(running: World) -> None:
+    peer = running.friend()
+    peer.offer(ITEM, bytes(1000))
+    running.start()
+    running.drop(peer, size=10_000)
+    running.until(S.COMPLETED)
+
+
 NESTED = b'{"id":' + b"[" * 5000 + b"]" * 5000 + b"}"
 HOSTILE = {
     "negative size": answer({**GOOD, "size": -1}),

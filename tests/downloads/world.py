@@ -125,13 +125,20 @@ class World:
 
     # -- stubs -------------------------------------------------------------------------------------
 
-    def drop(self, friend: ScriptedPeer | str, item: str = "c:movie:1", name: str = "a") -> Path:
-        """Put a stub into the watch folder, as a whole, and let intake know."""
+    def drop(
+        self,
+        friend: ScriptedPeer | str,
+        item: str = "c:movie:1",
+        name: str = "a",
+        size: int = 10,
+    ) -> Path:
+        """Put a stub into the watch folder, as a whole, and let intake know. `size`: what it
+        announces."""
         url = friend if isinstance(friend, str) else friend.url
         self.watch.mkdir(exist_ok=True)
         path = self.watch / f"{name}.torrent"
         whole = self.root / f"{name}.whole"
-        whole.write_bytes(build_stub(Stub(connector_id(url), item), name, 10))
+        whole.write_bytes(build_stub(Stub(connector_id(url), item), name, size))
         whole.rename(path)
         self.look()
         return path

@@ -95,6 +95,12 @@ def test_only_media_is_shared_in_any_letter_case(library: Path, put: Put) -> Non
     assert names(library) == ["B.MP4", "a.mkv", "a.srt"]
 
 
+def test_files_that_only_say_where_a_film_is_are_not_shared(library: Path, put: Put) -> None:
+    for name in ("a.mkv", "b.strm", "c.ASX", "d.m3u8", "e.url"):
+        put(name)
+    assert names(library) == ["a.mkv"]
+
+
 def test_hidden_and_system_files_and_folders_are_not_shared(library: Path, put: Put) -> None:
     for name in (".a.mkv", ".hidden/a.mkv", "@eaDir/a.mkv", "#recycle/a.mkv", "lost+found/a.mkv"):
         put(name)

@@ -87,6 +87,8 @@ def test_line_4_names_that_are_fine_stay_as_they_are(name: str, tmp_path: Path) 
         ("\U0001f3ac" * 62 + ".mkv", "longer than 255 bytes"),
         ("x", "neither video nor subtitle"),
         ("x.", "neither video nor subtitle"),
+        ("x.strm", "only says where one is"),
+        ("x.ASX", "only says where one is"),
         ("x.exe", "neither video nor subtitle"),
         ("x.mkv.sh", "neither video nor subtitle"),
         ("x.torrent", "neither video nor subtitle"),
