@@ -123,7 +123,7 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
     def _send_paced(
         self, pace: UploadPace, data: bytes | Piece, wanted: int, do_close: bool
     ) -> int:
-        granted = pace.take(id(self), min(wanted, pace.quantum_bytes))
+        granted = pace.take(id(self), wanted)
         sent = self._send(data, granted, do_close) if granted else 0
         if sent < granted:
             pace.give_back(granted - sent)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-MAX_QUANTUM_BYTES = 262_144
-MIN_QUANTUM_BYTES = 2048
+SEGMENT_BYTES = 1448
+"""What an ordinary line carries in one TCP segment (MTU 1500, IPv4, timestamps): a quantum is a
+whole number of these, so that no segment leaves half full.
+"""
+MAX_QUANTUM_BYTES = 724 * SEGMENT_BYTES
+MIN_QUANTUM_BYTES = 8 * SEGMENT_BYTES
 TURNS_PER_SECOND = 16
-"""As many as the rate allows at least: a quantum is this part of a second's bytes."""
+"""A quantum is this part of a second's bytes, within the two bounds: each turn costs two rounds of
+the loop, whatever it sends.
+"""
 PATIENCE_SECONDS = 0.2
 """For the one whose turn it is: who does not take it (its socket is full again) goes to the end."""
 _LOOK_SECONDS = 0.05
@@ -30,6 +37,7 @@ class UploadPace:
             raise ValueError("nothing would ever be sent")
         self._rate = bytes_per_second
         share = bytes_per_second // TURNS_PER_SECOND
+        share -= share % SEGMENT_BYTES
         self.quantum_bytes = max(MIN_QUANTUM_BYTES, min(MAX_QUANTUM_BYTES, share))
         # Room for a wake-up that comes late, but never for a burst worth mentioning.
         self._most = max(2 * self.quantum_bytes, bytes_per_second // 10)
@@ -41,16 +49,20 @@ class UploadPace:
         self._turn_since_seconds: float | None = None
 
     def take(self, who: Hashable, wanted: int) -> int:
-        """How many of `wanted` bytes may go now; 0 puts `who` into the queue."""
+        """How many of `wanted` bytes may go now: a whole quantum, or all that are wanted if these
+        are fewer. Otherwise 0, and `who` queues.
+        """
         with self._lock:
             self._fill()
+            granted = min(wanted, self.quantum_bytes)
             is_first = not self._queue or next(iter(self._queue)) == who
-            if not is_first or self._tokens < 1 or (self._queue and not self._has_quantum()):
+            # Once somebody queues, the loop wakes for a whole quantum.
+            needed = self.quantum_bytes if self._queue else granted
+            if not is_first or self._tokens < needed:
                 self._queue.setdefault(who)
                 return 0
             self._queue.pop(who, None)
             self._turn_since_seconds = None
-            granted = min(wanted, int(self._tokens))
             self._tokens -= granted
             return granted
 
@@ -73,14 +85,17 @@ class UploadPace:
             self._queue.pop(who, None)
 
     def wait_seconds(self, longest: float) -> float:
-        """How long nobody in the queue can be served, at most `longest`."""
+        """How long nobody in the queue can be served, at most `longest`. Rounded up to the
+        milliseconds that poll counts in: rounded down, the last one would be spent looking.
+        """
         with self._lock:
             if not self._queue:
                 return longest
             self._fill()
             if not self._has_quantum():
                 missing = self.quantum_bytes - self._tokens
-                return min(longest, missing / self._rate)
+                milliseconds = math.ceil(missing / self._rate * 1000)
+                return min(longest, (milliseconds + 0.5) / 1000)
             now = self._monotonic()
             if self._turn_since_seconds is None:
                 self._turn_since_seconds = now

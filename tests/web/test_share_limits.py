@@ -16,9 +16,10 @@ import requests
 
 from jack.library.catalog import Catalog
 from jack.web import listing
+from jack.web import server as server_room
 from jack.web.app import create_app
 from jack.web.auth import Friend, KeyGuard
-from jack.web.pace import UploadPace
+from jack.web.pace import MAX_QUANTUM_BYTES, SEGMENT_BYTES, TURNS_PER_SECOND, UploadPace
 from jack.web.peer_api import MAX_WHOLE_LISTS, peer_blueprint
 from jack.web.server import Server
 from jack.web.status import status_blueprint
@@ -324,10 +325,45 @@ class TestPace:
         pace.take("a", 1_000_000)
         pace.take("a", 1)
         wait = pace.wait_seconds(1.0)
-        assert wait == pytest.approx(pace.quantum_bytes / self.RATE)
+        assert pace.quantum_bytes / self.RATE < wait < pace.quantum_bytes / self.RATE + 0.002
         now.seconds += wait
         assert not pace.holds("a")
         assert pace.take("a", 1) == 1
+
+    def test_less_than_a_quantum_is_granted_only_to_who_wants_no_more(self) -> None:
+        now = Steps()
+        pace = UploadPace(self.RATE, now)
+        assert pace.take("a", 1_000_000) == pace.quantum_bytes
+        grants = []
+        while len(grants) < 50:
+            now.seconds += 0.003
+            grants += [granted] if (granted := pace.take("a", 1_000_000)) else []
+        assert set(grants) == {pace.quantum_bytes}
+        pace.forget("a")
+        now.seconds += 1000 / self.RATE
+        assert pace.take("b", 700) == 700
+
+    @pytest.mark.parametrize("rate", [16 * 1024, 400_000, 100 * MIB])
+    @pytest.mark.parametrize("readers", [1, 16])
+    def test_a_second_of_sending_takes_few_turns_whatever_the_rate(
+        self, rate: int, readers: int
+    ) -> None:
+        """Each turn is a quantum of whole TCP segments, and the loop wakes twice for it. The clock
+        moves as poll's does: in whole milliseconds, which it never sleeps short.
+        """
+        now, turns, sent, looks = Steps(), 0, 0, 0
+        pace = UploadPace(rate, now)
+        while now.seconds < 60:
+            looks += 1
+            for who in range(readers):
+                while not pace.holds(who) and (granted := pace.take(who, 8 * MIB)):
+                    turns += 1
+                    sent += granted
+            now.seconds += int(pace.wait_seconds(1.0) * 1000) / 1000
+        assert sent == pytest.approx(60 * rate, rel=0.05)
+        assert turns <= 1.05 * max(60 * TURNS_PER_SECOND, sent / MAX_QUANTUM_BYTES) + readers
+        assert looks <= 3 * turns + 2
+        assert pace.quantum_bytes % SEGMENT_BYTES == 0
 
     def test_unsent_bytes_come_back_and_the_dead_are_forgotten(self) -> None:
         now = Steps()
@@ -342,6 +378,49 @@ class TestPace:
     def test_no_rate_is_a_mistake(self) -> None:
         with pytest.raises(ValueError, match="nothing"):
             UploadPace(0)
+
+    @pytest.mark.parametrize("readers", [1, 4])
+    def test_a_limited_upload_costs_few_sends_rounds_and_cpu_per_megabyte(
+        self,
+        readers: int,
+        peer: Peer,
+        clock: Any,
+        catalog: Catalog,
+        serve: Callable[..., Server],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Counted, not timed: a busy machine makes fewer of them. The bound on CPU is ten times
+        what it takes, and a tenth of what a loop without sleep takes.
+        """
+        rate, size = 512 * 1024, MIB // readers
+        url = peer.share("a.mkv", os.urandom(size)) + "/file"
+        app = create_app([peer_blueprint(catalog, KeyGuard(KEY, clock))])
+        paced = Peer(serve(app, 2, UploadPace(rate)), catalog, peer.folder, clock)
+        sends, rounds, cpu = [], [], []
+        sendfile, loop = os.sendfile, server_room.wasyncore.loop
+
+        def noting(*arguments: int) -> int:
+            sends.append(sendfile(*arguments))
+            return sends[-1]
+
+        def counting(*arguments: Any, **options: Any) -> None:
+            rounds.append(1)
+            loop(*arguments, **options)
+            cpu.append(time.thread_time())
+
+        monkeypatch.setattr(os, "sendfile", noting)
+        monkeypatch.setattr(server_room.wasyncore, "loop", counting)
+        with contextlib.ExitStack() as stack:
+            socks = [
+                stack.enter_context(requested(paced, url, "Connection: close"))
+                for _ in range(readers)
+            ]
+            assert [len(read_head(sock)[1]) + read_rest(sock) for sock in socks] == [size] * readers
+        assert sum(sends) == MIB
+        # A turn is a 16th of a second's bytes; the last one may be short, a full socket cuts one.
+        assert len(sends) <= 1.25 * MIB * TURNS_PER_SECOND / rate + 2 * readers
+        assert len(rounds) <= 8 * len(sends) + 100
+        assert cpu[-1] - cpu[0] < 0.2
 
     @pytest.mark.fault("V7")
     @pytest.mark.usefixtures("sending")
