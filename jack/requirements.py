@@ -17,6 +17,7 @@ REQUIRED = {
     "flask": ("flask", ">=3"),
     "waitress": ("waitress", ">=3"),
     "rich": ("rich", ">=13"),
+    "hachoir": ("hachoir", ">=3.1"),
 }
 """Distribution: (module, versions), as in setup.cfg."""
 _LIMIT = re.compile(r"(>=|<)([0-9.]+)")

@@ -60,6 +60,7 @@ FOREIGN = {
     "werkzeug": {"web"},
     "signal": {"daemon"},
     "rich": {"screen", "demo"},
+    "hachoir": {"library/headers"},
     "asyncio": set(),
 }
 LONGEST_MODULE = 400

@@ -68,6 +68,7 @@ class Catalog:
         self._waiting_for_scan = 0
         self._scanned_at_seconds: float | None = None
         self._is_scanning = False
+        self._is_outdated = False
         releases.keep_sources([*(f.connector_id for f in self._folders), *self._servers])
 
     # -- searching -------------------------------------------------------------------------------
@@ -185,6 +186,15 @@ class Catalog:
             server.doubt(row.owner)
         return opened
 
+    def look_again(self) -> None:
+        """Read the folders now, however lately they were read: more is known of their files."""
+        with self._changed:
+            self._is_outdated = True
+        try:
+            self._refresh()
+        except JackError as error:
+            log.debug("the folders are read again later: %s", error)
+
     # -- folders ---------------------------------------------------------------------------------
 
     def _refresh(self) -> None:
@@ -195,6 +205,7 @@ class Catalog:
             if not self._is_stale():
                 return
             self._is_scanning = True
+            self._is_outdated = False
         scanned_at: float | None = None
         try:
             for folder in self._folders:
@@ -210,7 +221,11 @@ class Catalog:
         if not self._folders:
             return False
         last = self._scanned_at_seconds
-        return last is None or self._clock.monotonic() - last >= self._rescan_seconds
+        return (
+            self._is_outdated
+            or last is None
+            or self._clock.monotonic() - last >= self._rescan_seconds
+        )
 
     def _wait_for_the_first_scan(self) -> None:
         """Wait, with the lock held, for the scan another thread has begun."""

@@ -10,9 +10,9 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Protocol
 
 from jack.library.names import Kind, Named, read_names
+from jack.library.pictures import Looks, PictureReader
 from jack.library.shared import Shared, iso_time
 from jack.model import MOVIES, TV, Release
 from jack.peers.protocol import connector_id
@@ -39,20 +39,6 @@ _NOT_THE_FILM = re.compile(
 """How a name ends that is none of the film, or only a part of it."""
 
 
-class Pictures(Protocol):
-    """Who knows how many lines the picture of a file has."""
-
-    def lines(self, path: str, status: os.stat_result) -> int | None:
-        """None as long as it is not known. Never reads the file: a scan waits for the answer."""
-
-
-class NoPictures:
-    """Nobody looks into the files."""
-
-    def lines(self, path: str, status: os.stat_result) -> int | None:
-        return None
-
-
 class FolderSource:
     """Shares every media file below `folder`, by what its path says about it.
 
@@ -60,9 +46,9 @@ class FolderSource:
     own name already, and a link upwards would never end.
     """
 
-    def __init__(self, folder: Path, pictures: Pictures | None = None) -> None:
+    def __init__(self, folder: Path, pictures: PictureReader | None = None) -> None:
         self.folder = folder
-        self._pictures = pictures or NoPictures()
+        self._pictures = pictures
         self.connector_id = connector_id(str(folder))
         self._complained: set[str] = set()
 
@@ -79,32 +65,15 @@ class FolderSource:
         read = read_names(paths)
         sizes = [status.st_size for _, status in found]
         mute = set(_untold(zip(paths, read, sizes, strict=True)))
+        looks = self._pictures.looks(self.connector_id) if self._pictures else Looks({})
         for relative, named, (path, status) in zip(paths, read, found, strict=True):
             title = relative.stem
             if relative not in mute:
-                title = self._title(relative, named, path, status)
+                title = _title(relative, named, path, status, looks)
             shared.extend(self._releases(relative, named, status, title))
+        if self._pictures:
+            self._pictures.take_over(self.connector_id, looks)
         return shared
-
-    def _title(self, relative: PurePath, named: Named, path: str, status: os.stat_result) -> str:
-        """What the names of file and folders say together, and the quality: from the name, else
-        from a folder's, else from the file itself.
-        """
-        quality = quality_of(relative.stem)
-        if not quality.is_whole:
-            quality = quality.filled_from(best_quality(reversed(relative.parts[:-1])))
-        if not quality.is_whole:
-            quality = quality.filled_from(Quality(None, self._pictures.lines(path, status)))
-        facts = Facts(
-            named.title,
-            named.year,
-            named.season,
-            named.episodes,
-            named.day,
-            str(quality),
-            named.absolutes,
-        )
-        return release_title(relative.stem, facts)
 
     def _walk(self, real_root: str) -> Iterator[tuple[str, os.stat_result]]:
         folders = [real_root]
@@ -199,6 +168,30 @@ class FolderSource:
         """Depends on the path alone, so it survives restarts, rescans and new content."""
         digest = hashlib.sha256(f"{relative.as_posix()}{suffix}".encode()).hexdigest()
         return f"{self.connector_id}:{kind.value}:{digest[:16]}"
+
+
+def _title(
+    relative: PurePath, named: Named, path: str, status: os.stat_result, looks: Looks
+) -> str:
+    """What the names of file and folders say together, and the quality: from the file's name, else
+    from a folder's, else from the file itself.
+    """
+    quality = quality_of(relative.stem)
+    if not quality.is_whole:
+        quality = quality.filled_from(best_quality(reversed(relative.parts[:-1])))
+    if not quality.is_whole:
+        lines = looks.lines(str(relative), path, status)
+        quality = quality.filled_from(Quality(None, lines))
+    facts = Facts(
+        named.title,
+        named.year,
+        named.season,
+        named.episodes,
+        named.day,
+        str(quality),
+        named.absolutes,
+    )
+    return release_title(relative.stem, facts)
 
 
 def _untold(found: Iterable[tuple[PurePath, Named, int]]) -> Iterator[PurePath]:

@@ -10,9 +10,11 @@ from jack.arr.api import ArrServer
 from jack.arr.library import arr_library
 from jack.library.catalog import Catalog
 from jack.library.folder import FolderSource
+from jack.library.pictures import PictureReader
 from jack.library.sync import ServerSync
 from jack.peers.protocol import connector_id
 from jack.store.database import Database
+from jack.store.pictures import Pictures
 from jack.store.releases import Releases
 from jack.support.clock import Clock
 
@@ -34,18 +36,27 @@ class Sharing:
             ServerSync(arr_library(server, source), releases, clock, self._roots)
             for source, server in by_id.items()
         ]
-        sources = [FolderSource(folder) for folder in folders]
+        pictures = Pictures(database)
+        self._pictures = PictureReader(pictures)
+        sources = [FolderSource(folder, self._pictures) for folder in folders]
+        pictures.keep_sources(source.connector_id for source in sources)
+        self._has_folders = bool(sources)
         self.catalog = Catalog(releases, clock, sources, self._syncs)
 
     def start(self) -> None:
-        """Follow every server, each in its own thread: one that is down delays no other."""
+        """Follow every server, each in its own thread: one that is down delays no other. Another
+        one looks into the files of folders.
+        """
+        if self._has_folders:
+            self._pictures.start(self.catalog)
         for sync in self._syncs:
             sync.start()
 
     def stop(self, seconds: float) -> bool:
         """End all threads within `seconds` together; False when one still hangs."""
         end = time.monotonic() + seconds
-        return all([sync.stop(max(0.0, end - time.monotonic())) for sync in self._syncs])
+        threads: list[PictureReader | ServerSync] = [self._pictures, *self._syncs]
+        return all([thread.stop(max(0.0, end - time.monotonic())) for thread in threads])
 
     def _roots(self) -> list[str]:
         return self.catalog.roots()

@@ -177,6 +177,22 @@ VERSION_7 = (
     "ALTER TABLE downloads ADD COLUMN announced_bytes INTEGER",
 )
 
+VERSION_8 = (
+    """
+    CREATE TABLE pictures (
+        source TEXT NOT NULL,
+        path TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        modified_ns INTEGER NOT NULL,
+        width INTEGER NOT NULL,
+        height INTEGER NOT NULL,
+        PRIMARY KEY (source, path)
+    ) WITHOUT ROWID
+    """,
+    # Titles say more than before: the libraries are read once as a whole now.
+    "UPDATE release_sources SET synced_at = NULL",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     VERSION_1,
     VERSION_2,
@@ -185,6 +201,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     VERSION_5,
     VERSION_6,
     VERSION_7,
+    VERSION_8,
 )
 """Position n holds the statements that lead from version n to n + 1. Never edit one that was
 released.
