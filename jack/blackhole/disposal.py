@@ -1,7 +1,8 @@
 """What becomes of a stub whose download has settled: removed, or parked in `failed/`.
 
 The name alone proves nothing: Radarr and Sonarr write a newer grab of the same title over the old
-stub. So the content is read again each time, and only a stub that still says the same is touched.
+stub, at any moment. So only a stub that still says the same is touched: it gets a name that nobody
+else writes to, is read once more there, and goes, or comes back if it is another one by now.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import errno
 import itertools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +21,14 @@ from jack.blackhole.reading import fingerprint, snapshot
 from jack.blackhole.stub import read_stub
 from jack.errors import StorageError
 from jack.model import Stub
-from jack.support.files import NAME_MAX_BYTES, fsync_directory, same_file
+from jack.support.files import NAME_MAX_BYTES, fsync_directory, rename_new, same_file
+from jack.support.own import hold
 
 log = logging.getLogger(__name__)
 
 FAILED_FOLDER: Final = "failed"
 _MAX_COPIES: Final = 1000
+_ASIDE: Final = ".jack~"
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
@@ -37,7 +40,7 @@ def remove_stub(path: Path, stub: Stub, *, is_news: bool = True) -> bool:
     """
     try:
         if _still_holds(path, stub):
-            os.unlink(path)
+            _remove(path, stub)
     except FileNotFoundError:
         return True
     except OSError as error:
@@ -90,21 +93,95 @@ def _failed_folder(watch: Path) -> Path:
     return folder
 
 
-def _move(path: Path, stub: Stub, folder: Path) -> Path:
+def _move(path: Path, stub: Stub, folder: Path) -> Path | None:
     """One rename, not a link and an unlink: whoever sees the stub in `folder` may drop it again at
-    once, and moving it onto its own second name would do nothing. Only jack writes to `folder`.
+    once. Only jack writes to `folder`. None when it was another stub by then.
     """
     for target in _candidates(folder, path.name):
-        if os.path.lexists(target) and not _still_holds(target, stub):
-            continue
-        if same_file(path, target):
-            os.unlink(path)  # rename(2) does nothing between two links of one file
+        if os.path.lexists(target):
+            if not _still_holds(target, stub):
+                continue
+            if not _remove(path, stub):
+                return None
         else:
-            os.replace(path, target)
+            os.rename(path, target)
+            if not _is_still(target, stub):
+                _put_back(target, path)
+                return None
         with contextlib.suppress(StorageError):  # undone by a power cut it is only moved again
             fsync_directory(folder)
         return target
     raise OSError(errno.EEXIST, "too many files of that name")
+
+
+def _remove(path: Path, stub: Stub) -> bool:
+    """Aside, a last look, and gone. False when it was another stub by then, which is back."""
+    aside = _aside(path)
+    if os.path.lexists(aside):
+        _put_back(aside, path)
+    os.rename(path, aside)
+    try:
+        if _is_still(aside, stub):
+            os.unlink(aside)
+            return True
+    except OSError:
+        _put_back(aside, path)
+        raise
+    _put_back(aside, path)
+    return False
+
+
+def _aside(path: Path) -> Path:
+    """A name that intake passes over, beside it; of the longest names the start is left out."""
+    kept = os.fsencode(path.name)[-(NAME_MAX_BYTES - len(_ASIDE)) :]
+    return path.with_name(_ASIDE + os.fsdecode(kept))
+
+
+def _is_still(path: Path, stub: Stub) -> bool:
+    """Whether it says `stub`, and nobody is about to write into it: .NET, and so the *arr, locks a
+    file before it empties it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # no locks on this file system
+            if not hold(descriptor):
+                return False
+        return _still_holds(path, stub)
+    finally:
+        os.close(descriptor)
+
+
+def _put_back(aside: Path, path: Path) -> None:
+    """Under its own name, or under one with a number when there is a still newer one."""
+    for target in _candidates(path.parent, path.name):
+        if same_file(aside, target):  # a disk refused the second half of an earlier try
+            os.unlink(aside)
+            return
+        try:
+            rename_new(aside, target)
+        except FileExistsError:
+            continue
+        except StorageError as error:
+            log.debug("%s is back, and perhaps not for good: %s", for_log(target.name), error)
+        return
+
+
+def recover_stubs(watch: Path, is_done: Callable[[str, Stub], bool]) -> None:
+    """After a crash in the middle of a removal: what lies aside goes if its download is complete,
+    and comes back if not."""
+    for folder in (watch, watch / FAILED_FOLDER):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                if name.startswith(_ASIDE):
+                    _recover(folder / name, folder / name.removeprefix(_ASIDE), is_done)
+
+
+def _recover(aside: Path, path: Path, is_done: Callable[[str, Stub], bool]) -> None:
+    content = snapshot(aside)
+    stub = read_stub(content.data) if content is not None else None
+    if isinstance(stub, Stub) and is_done(path.name, stub):
+        os.unlink(aside)
+    else:
+        _put_back(aside, path)
 
 
 def _candidates(folder: Path, name: str) -> Iterator[Path]:

@@ -61,6 +61,7 @@ class Entry:
 
         Of several rows for one destination the one that owns it goes on.
         """
+        self._settling.recover_stubs()
         for download in self._downloads.with_status(DownloadStatus.DOWNLOADING):
             self._downloads.requeue(download.id)
         for download in self._downloads.behind():

@@ -11,10 +11,15 @@ import stat
 import threading
 from pathlib import Path
 
-from jack.blackhole.disposal import FAILED_FOLDER, park_failed_stub, remove_stub
+from jack.blackhole.disposal import (
+    FAILED_FOLDER,
+    park_failed_stub,
+    recover_stubs,
+    remove_stub,
+)
 from jack.downloads.naming import maker_of
 from jack.errors import StorageError
-from jack.model import Download, DownloadStatus
+from jack.model import FINISHED, Download, DownloadStatus, Stub
 from jack.store.downloads import Downloads
 from jack.support.files import fsync_directory, printable
 from jack.support.own import remove_own
@@ -41,6 +46,15 @@ class Settling:
         self._gone: list[int] = []
         self._stuck: set[int] = set()
         """Whose stubs could not be moved or removed: said once, tried again."""
+
+    def recover_stubs(self) -> None:
+        """At the start: a crash may have come in the middle of a removal."""
+        if self._watch_path is not None:
+            recover_stubs(self._watch_path, self._is_done)
+
+    def _is_done(self, name: str, stub: Stub) -> bool:
+        download = self._downloads.latest_for_stub(name, stub.peer_id, stub.item_id)
+        return download is not None and download.status in FINISHED
 
     def remove_stub(self, download: Download) -> None:
         """The download is complete and recorded: its stub goes, also a copy parked by an earlier

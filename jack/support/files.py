@@ -141,7 +141,8 @@ def rename_new(source: Path, target: Path) -> None:
         fsync_directory(target.parent)
         return
     fsync_directory(target.parent)
-    os.unlink(source)
+    if same_file(source, target):  # and nobody else's by now
+        os.unlink(source)
     fsync_directory(source.parent)
 
 

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from jack.blackhole.disposal import FAILED_FOLDER, park_failed_stub, remove_stub
+from jack.blackhole.disposal import (
+    FAILED_FOLDER,
+    park_failed_stub,
+    recover_stubs,
+    remove_stub,
+)
 from jack.blackhole.stub import MAX_STUB_BYTES
 from jack.errors import StorageError
 from jack.model import Stub
@@ -37,6 +43,92 @@ def test_a_stub_that_is_done_with_is_removed(path: Path, stub: Stub) -> None:
 def test_a_stub_that_is_gone_already_counts_as_removed(folder: Path, stub: Stub) -> None:
     assert remove_stub(folder / "X.torrent", stub)
     assert remove_stub(folder / "no" / "X.torrent", stub)
+
+
+How = Callable[[Path, bytes], object]
+
+
+def replaced(path: Path, data: bytes) -> None:
+    whole = path.with_name("whole")
+    whole.write_bytes(data)
+    whole.replace(path)
+
+
+@pytest.mark.parametrize("how", [replaced, Path.write_bytes], ids=["replaced", "overwritten"])
+@pytest.mark.parametrize("end", [remove_stub, park_failed_stub])
+@pytest.mark.parametrize("parked", [False, True])
+def test_a_newer_stub_that_comes_between_the_look_and_the_end_is_never_lost(
+    path: Path,
+    stub: Stub,
+    whole: bytes,
+    stub_bytes: StubBytes,
+    monkeypatch: pytest.MonkeyPatch,
+    how: How,
+    end: Callable[[Path, Stub], object],
+    parked: bool,
+) -> None:
+    if parked:
+        (path.parent / FAILED_FOLDER).mkdir()
+        (path.parent / FAILED_FOLDER / path.name).write_bytes(whole)
+    for name in ("rename", "unlink", "replace"):
+        real = getattr(os, name)
+
+        def at_the_last_moment(*arguments: object, real: How = real) -> None:
+            monkeypatch.undo()
+            how(path, stub_bytes(77))
+            real(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(os, name, at_the_last_moment)
+    end(path, stub)
+    assert path.read_bytes() == stub_bytes(77)
+    assert {entry.name for entry in path.parent.iterdir()} <= {path.name, FAILED_FOLDER}
+
+
+def test_of_two_newer_stubs_both_are_there(
+    path: Path, stub: Stub, stub_bytes: StubBytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.rename
+
+    def between(source: Path, target: Path) -> None:
+        monkeypatch.undo()
+        replaced(path, stub_bytes(77))
+        real(source, target)
+        path.write_bytes(stub_bytes(78))
+
+    monkeypatch.setattr(os, "rename", between)
+    assert remove_stub(path, stub)
+    assert path.read_bytes() == stub_bytes(78)
+    assert path.with_name("X (2).torrent").read_bytes() == stub_bytes(77)
+
+
+def test_a_stub_that_somebody_is_about_to_write_into_comes_back(path: Path, stub: Stub) -> None:
+    """.NET locks a file, and then empties it."""
+    with path.open("rb+") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        assert remove_stub(path, stub)
+        assert path.exists()
+        assert park_failed_stub(path, stub) is None
+    assert path.exists()
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_stub_that_a_crash_left_aside_goes_or_comes_back(
+    path: Path, stub: Stub, whole: bytes, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*arguments: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", kill)
+        with pytest.raises(Killed):
+            remove_stub(path, stub)
+    assert not path.exists()
+    recover_stubs(path.parent, lambda name, found: (name, found, done) == (path.name, stub, True))
+    assert os.listdir(path.parent) == ([] if done else [path.name])
+    assert done or path.read_bytes() == whole
 
 
 @pytest.mark.parametrize("what", ["newer", "half", "foreign", "empty"])
@@ -182,7 +274,7 @@ def test_a_file_in_place_of_the_failed_folder_is_a_warning(
 def test_a_disk_that_refuses_is_a_warning(
     path: Path, stub: Stub, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "rename", refuse)
     assert park_failed_stub(path, stub) is None
     [line] = lines()
     assert "(Permission denied); it stays where it is" in line
@@ -223,7 +315,7 @@ def test_a_stub_that_vanishes_while_it_is_moved_is_no_trouble(
     def gone(source: object, target: object) -> None:
         raise FileNotFoundError(errno.ENOENT, "gone")
 
-    monkeypatch.setattr(os, "replace", gone)
+    monkeypatch.setattr(os, "rename", gone)
     assert park_failed_stub(path, stub) is None
     assert lines() == []
 
