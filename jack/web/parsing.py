@@ -22,6 +22,8 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]  # waitress carries
     """Refuses with 400 what RFC 9112 lets a server refuse."""
 
     completed: bool
+    empty: bool
+    headers: dict[str, str]
     error: BadRequest | None
 
     def received(self, data: bytes) -> int:
@@ -30,9 +32,14 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]  # waitress carries
         if not self.completed and self.body_rcv is None and _BARE_LF.search(self.header_plus):
             self.error = BadRequest("Bare LF found in HTTP message")
             self.completed = True
-        if self.error is not None:
-            # Else waitress asks for the body that is too large, and forgets the refusal.
+        if self.completed:
+            # Else waitress asks for the body that is too large or complete, and forgets the rest.
             self.expect_continue = False
+        if self.completed and not self.empty and consumed < len(data):
+            # Answers that queue up behind one that nobody reads would cost a thread or memory. RFC
+            # 9112, 9.3.2 lets a server close instead; what was not answered the client sends again.
+            self.headers["CONNECTION"] = "close"
+            return len(data)
         return consumed
 
     def parse_header(self, header_plus: bytes) -> None:

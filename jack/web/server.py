@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -80,6 +81,8 @@ class Server:
             max_request_body_size=MAX_REQUEST_BODY_BYTES,
             max_request_header_size=MAX_REQUEST_HEADER_BYTES,
             inbuf_overflow=MAX_REQUEST_BODY_BYTES,
+            # Beyond the mark waitress has the thread wait until the other side has read.
+            outbuf_high_watermark=sys.maxsize,
             channel_timeout=IDLE_CONNECTION_SECONDS,
             connection_limit=MAX_CONNECTIONS,
         )

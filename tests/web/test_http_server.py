@@ -146,19 +146,29 @@ class TestReaders:
             stop.set()
             thread.join(20)
 
-    def test_two_requests_sent_at_once_are_answered_in_order(self, peer: Any) -> None:
+    def test_what_follows_a_whole_request_closes_the_connection_after_its_answer(
+        self, peer: Any
+    ) -> None:
         url = peer.share("a.mkv") + "/file"
-        with requested(peer, url) as sock:
-            lines = (f"GET {url} HTTP/1.1", "Host: x", f"X-Api-Key: {KEY}", "Range: bytes=5-")
-            sock.sendall(("\r\n".join((*lines, "Connection: close")) + "\r\n\r\n").encode())
+        lines = (f"GET {url} HTTP/1.1", "Host: x", f"X-Api-Key: {KEY}")
+        request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+        with socket.create_connection(("127.0.0.1", peer.server.port), timeout=20) as sock:
+            sock.sendall(request * 3)
             data = b""
             while chunk := sock.recv(65536):
                 data += chunk
-        first, second = data.split(b"HTTP/1.1 ")[1:]
-        assert first.startswith(b"200")
-        assert first.endswith(b"0123456789")
-        assert second.startswith(b"206")
-        assert second.endswith(b"56789")
+        head, _, body = data.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"Connection: close" in head
+        assert body == b"0123456789"
+
+    def test_an_empty_line_before_a_request_is_not_taken_for_one(self, peer: Any) -> None:
+        """RFC 9112, 2.2: some clients end a request with one."""
+        with socket.create_connection(("127.0.0.1", peer.server.port), timeout=20) as sock:
+            sock.sendall(b"\r\n\r\nGET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = sock.recv(65536)
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"Connection: close" not in head
 
 
 @pytest.mark.usefixtures("sending")
