@@ -205,8 +205,11 @@ def write_whole(path: Path, data: bytes, replaces: Callable[[bytes], bool]) -> N
     if os.path.lexists(path) and not (path.is_file() and replaces(path.read_bytes())):
         raise ValueError(f"{printable(str(path))} exists already and is something else")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with temporary.open("xb") as file:  # never one that is there
+        try:
+            file.write(data)
+            file.flush()
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink()
+            raise
