@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from jack.model import DownloadStatus
+from jack.peers.protocol import connector_id
 from tests.scenarios.harness import (
     KEY,
     KIB,
@@ -29,6 +30,7 @@ from tests.scenarios.harness import (
 from tests.support.fake_arr_client import GrabbingArr, Wanted
 from tests.support.library_server import KEY as FRIENDS_ARR_KEY
 from tests.support.library_server import LibraryServer
+from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
 from tests.support.waiting import eventually
 from tests.support.watch_folder_scanner import WatchFolderScanner
 from tests.web.indexer_client import Found
@@ -53,6 +55,14 @@ SECOND_EPISODE = Wanted(
     {"tvdbid": "81189"},
     {"series_id": 3, "episode_id": 32},
 )
+
+EPISODE_AS_OFFERED = {
+    "title": "Show.S01E02.1080p.BluRay-GRP",
+    "category": 5000,
+    "tvdbId": 81189,
+    "season": 1,
+    "episode": 2,
+}
 
 
 @pytest.fixture
@@ -217,3 +227,42 @@ def test_an_episode_comes_from_a_friends_sonarr_and_my_sonarrs_own_scanner_takes
         around.assert_imported()
         around.assert_never_partial(scanner)
     assert len(around.you.rows()) == 1, "a file that is gone is no reason to fetch it again"
+
+
+def test_a_failed_copy_of_one_friend_leaves_the_record_of_the_others_copy_alone(
+    tmp_path: Path,
+    port: Port,
+    stack: ExitStack,
+    new_jack: Callable[..., Jack],
+    new_peer: Callable[[], ScriptedPeer],
+) -> None:
+    """Both friends have the same episode under the same name and of the same size."""
+    peers = {name: new_peer() for name in ("Ann", "Ben")}
+    for peer in peers.values():
+        peer.offer("c:episode:2", content(64 * KIB), filename=EPISODE, **EPISODE_AS_OFFERED)
+    peers["Ann"].always(file_path("c:episode:2"), Answer(404))
+    sonarr = GrabbingArr("sonarr", tmp_path / "library", {MY_VIEW: tmp_path / "you"})
+    stack.enter_context(sonarr)
+    server = server_entry("Mine", "sonarr", sonarr.url, sonarr.api_key, source=False)
+    path_map = [{"jack": str(tmp_path / "you"), "arr": MY_VIEW}]
+    you = new_jack(
+        jack={"internalUrl": port.url, "apiKey": MY_KEY},
+        peers=[peer_entry(name, peer.url) for name, peer in peers.items()],
+        servers=[server | {"autoregister": {"enable": True}, "pathMap": path_map}],
+    )
+    you.start()
+    eventually(sonarr.indexer, PATIENCE_SECONDS, f"the registration\n{you.log}")
+    found = {item.guid.partition(":")[0]: item for item in sonarr.search(SECOND_EPISODE)}
+    offers = {name: found[connector_id(peer.url)] for name, peer in peers.items()}
+    assert offers["Ann"].title == offers["Ben"].title
+    assert offers["Ann"].attributes["infohash"] != offers["Ben"].attributes["infohash"]
+    sonarr.grab_release(offers["Ben"], SECOND_EPISODE)
+    you.row(1, S.IMPORTED)
+    sonarr.grab_release(offers["Ann"], SECOND_EPISODE)
+    you.row(2, S.FAILED)
+    (reported,) = eventually(lambda: sonarr.failed_records, PATIENCE_SECONDS, "the report")
+    assert you.stop() == 0
+    (record,) = (one for one in sonarr.history if one["id"] == reported)
+    assert record["data"]["guid"] == offers["Ann"].guid
+    assert sonarr.failed_records == [reported]
+    assert you.row(1).status is S.IMPORTED

@@ -5,7 +5,8 @@
         found = radarr.search(wanted)
         radarr.grab_release(found[0], wanted)
 
-As there: the indexer is asked for its caps first, then by all ids at once; the .torrent is fetched
+As there: the indexer is asked for its caps first, then by all ids at once, and by title only when
+that brought nothing (two seconds later there, at once here); the .torrent is fetched
 without a redirect and must be one that both loaders take; it is written in place into the
 torrentFolder of the client the indexer is bound to; the `grabbed` record comes after it. An import
 moves the file into `library`.
@@ -20,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import bencode2
 
@@ -38,12 +40,14 @@ _NAME = str.maketrans(
 @dataclass(frozen=True)
 class Wanted:
     """A movie or an episode that is missing: the ids a search gives, in its order, the attributes
-    of a result that is it, and what the history calls it (see `ImportingArr.grab`).
+    of a result that is it, what the history calls it (see `ImportingArr.grab`), and the words of
+    its title (with the year of a film, with the number of an anime episode).
     """
 
     search: Mapping[str, str]
     attributes: Mapping[str, str]
     history: Mapping[str, int]
+    text: str = ""
 
 
 class GrabbingArr(ImportingArr):
@@ -78,7 +82,18 @@ class GrabbingArr(ImportingArr):
         given = {name: value for name, value in wanted.search.items() if name in known}
         parameters = "".join(f"&{name}={value}" for name, value in given.items())
         found = client.search(function, self._categories(), parameters)
+        if not found and wanted.text:
+            found = client.search(*self._by_text(wanted))
         return [one for one in found if self._is(one, wanted)]
+
+    def _by_text(self, wanted: Wanted) -> tuple[str, str, str]:
+        """Radarr asks `search` by title and year; Sonarr `tvsearch` by title beside season and
+        episode, and `search` where there is only a number through all seasons.
+        """
+        numbers = {name: wanted.search[name] for name in ("season", "ep") if name in wanted.search}
+        function = "tvsearch" if numbers else "search"
+        parameters = "".join(f"&{name}={value}" for name, value in numbers.items())
+        return function, self._categories(), f"&q={quote(wanted.text)}{parameters}"
 
     def _client(self) -> Arr:
         fields = self._bound()["fields"]

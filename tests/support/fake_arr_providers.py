@@ -278,8 +278,9 @@ class Providers:
                 spoken = caps.find(f"./searching/{_CAPS[self.kind]}")
                 if spoken is None or spoken.get("available") != "yes":
                     function = "search"
-                page = {"extended": "1", "offset": "0", "limit": "100"}
-                news = _feed(session, address, {"t": function, "cat": cat, **page, **key})
+                page = {"offset": "0", "limit": "100"}
+                query = {"t": function, "cat": cat, "extended": "1", **key, **page}
+                news = _feed(session, address, query)
         except _FeedError as error:
             return [_failure(error.field, str(error))]
         except (requests.RequestException, ET.ParseError):
