@@ -66,7 +66,9 @@ def start_http_side(
     sources = [arr_server(server) for server in config.servers if server.source]
     sharing = Sharing([entry.folder for entry in config.library], sources, database, clock)
     stack.callback(sharing.stop, 2.0)
-    uploads = UploadGate(config.share.max_uploads)
+    uploads = UploadGate(
+        config.share.max_uploads, [friend.name for friend in friends], clock.monotonic
+    )
     peers = peer_blueprint(sharing.catalog, guard, uploads, config.jack.state_path)
     search = _friends_search(config, clock, stack)
     base = config.jack.internal_url or f"http://127.0.0.1:{config.jack.port}"

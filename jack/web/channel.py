@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import socket
+import struct
+import termios
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
@@ -51,6 +56,7 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         self._pace = pace
         self._ahead = ahead
         self._is_reading = False
+        self._window: FileWindow | None = None
         super().__init__(*args, **kwargs)
         self.sendbuf_len = COPY_BYTES
         self._turn_bytes = 0
@@ -88,6 +94,7 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         """Not while a thread of the application sends: the loop could only spin until it has. If
         something is left, waitress wakes the loop afterwards.
         """
+        self._look()
         if self._is_flushing:
             return False
         is_held = self._is_reading or (self._pace is not None and self._pace.holds(id(self)))
@@ -98,8 +105,25 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
     def write_soon(self, data: Any) -> int:
         """waitress reads what it sends from `data.file`; see Pieces."""
         if isinstance(data, ReadOnlyFileBasedBuffer) and isinstance(data.file, FileWindow):
+            self._window = data.file
+            if data.file.upload:
+                data.file.upload.cut = self._cut
             data.file = Pieces(data.file) if HAS_SENDFILE else data.file
         return int(super().write_soon(data))
+
+    def _look(self) -> None:
+        """Tell the upload under way how far it is."""
+        if self._window and self._window.upload and not self.will_close:
+            self._window.upload.look(self._window.tell(), partial(_unarrived, self.socket))
+
+    def _cut(self) -> None:
+        """End the connection, from any thread. What the system has of it still arrives. The loop
+        is told by the shutdown, for a full socket would tell nothing else.
+        """
+        self.will_close = True
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.server.pull_trigger()
 
     def _flush_some(self, do_close: bool = True) -> bool:
         self._turn_bytes = 0
@@ -171,6 +195,14 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         if self._pace is not None:
             self._pace.forget(id(self))
         super().del_channel(map)
+
+
+def _unarrived(sock: socket.socket) -> int:
+    """Bytes that the reader's system has not acknowledged; 0 where ours does not tell."""
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4))[0])
+    except OSError:
+        return 0
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from jack.web.auth import KeyGuard, current_friend
 from jack.web.listing import list_answer
 from jack.web.ranges import Span, UnsatisfiableRange, requested_span
 from jack.web.streaming import FileWindow, content_disposition
-from jack.web.uploads import RETRY_AFTER_SECONDS, UploadGate
+from jack.web.uploads import MAX_RETRY_SECONDS, Places, Refusal, UploadGate
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def peer_blueprint(
     api.before_request(guard.check_peer)
     api.register_error_handler(BadQuery, lambda error: json_error(400, "BAD_REQUEST", str(error)))
     gate = uploads or UploadGate(DEFAULT_UPLOADS)
-    lists = UploadGate(MAX_WHOLE_LISTS)
+    lists = Places(MAX_WHOLE_LISTS)
 
     @api.get("/handshake")
     def handshake() -> Response:
@@ -69,8 +69,8 @@ def peer_blueprint(
         )
         if imdb or tmdb or tvdb:
             return list_answer(each, spool_folder)
-        leave = lists.enter(None)
-        return list_answer(each, spool_folder, leave) if leave else _busy()
+        leave = lists.enter()
+        return list_answer(each, spool_folder, leave) if leave else _busy(MAX_RETRY_SECONDS)
 
     @api.get("/peer/items/<item_id>")
     def item(item_id: str) -> Response:
@@ -80,7 +80,7 @@ def peer_blueprint(
     @api.get("/peer/items/<item_id>/file")
     def file(item_id: str) -> Response:
         opened = catalog.open(item_id)
-        return _file_answer(opened, gate) if opened else _not_found("File not found")
+        return _file_answer(opened, item_id, gate) if opened else _not_found("File not found")
 
     return api
 
@@ -100,13 +100,13 @@ def _not_found(message: str) -> Response:
     return response
 
 
-def _busy() -> Response:
+def _busy(retry_after_seconds: int) -> Response:
     response = json_error(503, "TOO_BUSY", "Too much is being sent right now, try again later")
-    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    response.headers["Retry-After"] = str(retry_after_seconds)
     return response
 
 
-def _file_answer(opened: OpenFile, gate: UploadGate) -> Response:
+def _file_answer(opened: OpenFile, item_id: str, gate: UploadGate) -> Response:
     """Owns `opened`: closed here, or by the server when the body has left or the peer is gone."""
     try:
         span = _wanted_span(opened)
@@ -116,13 +116,16 @@ def _file_answer(opened: OpenFile, gate: UploadGate) -> Response:
         return Response(status=416, headers=headers)
     friend = current_friend()
     # HEAD sends no body, and a client that only looks must not be told to wait.
-    leave = gate.enter(friend) if request.method == "GET" else _nothing
-    if leave is None:
-        opened.close()
-        return _busy()
     wanted = span or Span(0, opened.size)
+    upload = None
+    if request.method == "GET":
+        entered = gate.enter(friend, wanted.length, item_id, request.remote_addr or "")
+        if isinstance(entered, Refusal):
+            opened.close()
+            return _busy(entered.retry_after_seconds)
+        upload = entered
     _note(friend.name if friend else None, opened, wanted)
-    window = FileWindow(opened, wanted, leave)
+    window = FileWindow(opened, wanted, upload.leave if upload else _nothing, upload)
     body = wrap_file(request.environ, window, BLOCK_BYTES)  # type: ignore[arg-type]
     # Passed through as it is: only then does waitress see its own file wrapper, and sends the file
     # from its event loop while the thread is free for the next request.

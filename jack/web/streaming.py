@@ -14,6 +14,7 @@ from jack.library.shared import OpenFile
 from jack.support.files import shown
 from jack.web.ranges import Span
 from jack.web.readahead import BLOCK_BYTES, ReadAhead, is_cached
+from jack.web.uploads import Upload
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,14 @@ class FileWindow:
     """
 
     def __init__(
-        self, opened: OpenFile, span: Span, on_close: Callable[[], None] = lambda: None
+        self,
+        opened: OpenFile,
+        span: Span,
+        on_close: Callable[[], None] = lambda: None,
+        upload: Upload | None = None,
     ) -> None:
+        self.upload = upload
+        """The place that it holds, if it needs one."""
         self._opened = opened
         self._span = span
         self._on_close = on_close

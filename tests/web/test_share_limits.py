@@ -23,7 +23,7 @@ from jack.web.pace import MAX_QUANTUM_BYTES, SEGMENT_BYTES, TURNS_PER_SECOND, Up
 from jack.web.peer_api import MAX_WHOLE_LISTS, peer_blueprint
 from jack.web.server import Server
 from jack.web.status import status_blueprint
-from jack.web.uploads import UploadGate
+from jack.web.uploads import Upload, UploadGate
 from tests.support.waiting import eventually
 from tests.web.served_peer import KEY, Peer
 from tests.web.test_http_server import MIB, read_head, read_rest, requested
@@ -173,10 +173,10 @@ class TestUploads:
 
     def test_a_place_is_given_back_once(self, gate: UploadGate) -> None:
         first, second = gate.enter(BEN), gate.enter(BEN)
-        assert first is not None
-        assert second is not None
-        first()
-        first()
+        assert isinstance(first, Upload)
+        assert isinstance(second, Upload)
+        first.leave()
+        first.leave()
         assert gate.open == 1
 
     def test_a_gate_that_lets_nobody_through_cannot_be_made(self) -> None:
