@@ -27,6 +27,7 @@ from tests.scenarios.harness import (
     peer_entry,
     server_entry,
 )
+from tests.support.arr_titles import Read, read_episode
 from tests.support.fake_arr_client import GrabbingArr, Wanted
 from tests.support.library_server import KEY as FRIENDS_ARR_KEY
 from tests.support.library_server import LibraryServer
@@ -56,6 +57,9 @@ SECOND_EPISODE = Wanted(
     {"series_id": 3, "episode_id": 32},
 )
 
+LONG_FERRY = {"tvdbid": "800003", "imdbid": "tt8800003", "tmdbid": "800003"}
+NIGHT_MARKET = {"tvdbid": "800002", "imdbid": "tt8800002", "season": "2016", "ep": "03/03"}
+ANY_EPISODE = {"series_id": 3, "episode_id": 32}
 EPISODE_AS_OFFERED = {
     "title": "Show.S01E02.1080p.BluRay-GRP",
     "category": 5000,
@@ -266,3 +270,60 @@ def test_a_failed_copy_of_one_friend_leaves_the_record_of_the_others_copy_alone(
     assert record["data"]["guid"] == offers["Ann"].guid
     assert sonarr.failed_records == [reported]
     assert you.row(1).status is S.IMPORTED
+
+
+@pytest.mark.parametrize(
+    ("filename", "wanted", "read"),
+    [
+        (
+            "The Long Ferry/[Group] The Long Ferry - 05 [1080p].mkv",
+            Wanted(LONG_FERRY | {"q": "05"}, {"category": "5000"}, ANY_EPISODE, "Long Ferry 05"),
+            Read("The Long Ferry", absolutes=(5,), quality="HDTV-1080p"),
+        ),
+        (
+            "Night Market/Night.Market.2016.03.03.720p.WEB-DL.mkv",
+            Wanted(NIGHT_MARKET, {"category": "5000"}, ANY_EPISODE, "Night Market"),
+            Read("Night Market", day="2016-03-03", quality="WEBDL-720p"),
+        ),
+    ],
+)
+def test_an_episode_named_by_its_number_or_its_day_is_found_read_and_imported(
+    tmp_path: Path,
+    stack: ExitStack,
+    ports: tuple[Port, Port],
+    new_jack: Callable[..., Jack],
+    filename: str,
+    wanted: Wanted,
+    read: Read,
+) -> None:
+    """Of a shared folder that has no ids: the search by ids finds nothing, the one by title does,
+    and another episode beside it is not taken for it.
+    """
+    theirs, mine = ports
+    video = tmp_path / "friends-video"
+    other = filename.replace("05", "06").replace("03.03", "03.04")
+    for name, size in ((filename, 64 * KIB), (other, 32 * KIB)):
+        (video / name).parent.mkdir(parents=True, exist_ok=True)
+        (video / name).write_bytes(content(size))
+    friend = new_jack("friend", jack={"internalUrl": theirs.url, "apiKey": KEY})
+    friend.configure(downloads=None, library=[{"folder": str(video)}])
+    sonarr = GrabbingArr("sonarr", tmp_path / "library", {MY_VIEW: tmp_path / "you"})
+    stack.enter_context(sonarr)
+    server = server_entry("Mine", "sonarr", sonarr.url, sonarr.api_key, source=False)
+    path_map = [{"jack": str(tmp_path / "you"), "arr": MY_VIEW}]
+    you = new_jack(
+        jack={"internalUrl": mine.url, "apiKey": MY_KEY},
+        peers=[peer_entry("friend", theirs.url)],
+        servers=[server | {"autoregister": {"enable": True}, "pathMap": path_map}],
+    )
+    friend.start()
+    you.start()
+    eventually(sonarr.indexer, PATIENCE_SECONDS, f"the registration\n{you.log}")
+    (found,) = eventually(lambda: sonarr.search(wanted), PATIENCE_SECONDS, "a result")
+    assert read_episode(found.title) == read
+    sonarr.grab_release(found, wanted)
+    you.row(1, S.IMPORTED)
+    name = Path(filename).name
+    assert (sonarr.library / name).read_bytes() == content(64 * KIB)
+    assert you.stop() == 0
+    assert friend.stop() == 0
