@@ -283,6 +283,7 @@ class Job:
             release_size=download.release_size,
             validator=download.validator,
             use_if_range=self._friends.honours_if_range(download.peer_id),
+            fruitless=download.fruitless_attempts,
             is_old=ended is None or self._clock.monotonic() - ended > OLD_SECONDS,
             announced=download.announced_bytes,
             part_inode=download.part_inode,

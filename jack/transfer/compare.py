@@ -10,7 +10,14 @@ from jack.transfer.sink import Sink
 OVERLAP_BYTES = 1024 * 1024
 """So much before the offset is asked for again. A new file differs in there: films are compressed,
 and no two of them share a stretch of that length."""
+LEAST_OVERLAP_BYTES = 64 * 1024
 _ROOM_BYTES = 256 * 1024
+
+
+def overlap_bytes(fruitless: int) -> int:
+    """How much is compared after so many attempts in a row that brought nothing new: a line that
+    breaks before it has brought the whole overlap has to get on as well."""
+    return max(LEAST_OVERLAP_BYTES, OVERLAP_BYTES >> min(fruitless, 20))
 
 
 class OtherBytes(TransientError):

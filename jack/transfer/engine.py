@@ -27,7 +27,7 @@ from jack.transfer.body import (
     unwrapped,
 )
 from jack.transfer.checkpoints import Checkpoints, Rhythm
-from jack.transfer.compare import OVERLAP_BYTES, Compared, OtherBytes
+from jack.transfer.compare import Compared, OtherBytes, overlap_bytes
 from jack.transfer.part import Part
 from jack.transfer.patience import Patience
 from jack.transfer.sink import Plain, Sink, open_sink
@@ -123,6 +123,7 @@ class _Attempt:
         self._offset = state.offset
         self._expected = state.expected
         self._validator = state.validator
+        self._overlap = overlap_bytes(state.fruitless)
 
     def run(self) -> int:
         self._wire.check()
@@ -184,7 +185,7 @@ class _Attempt:
         """Ask, and again in other words when the answer goes on with something else than we have or
         leaves open what it is. Each of the other questions is asked at most once."""
         is_tied = ranges.is_strong(self._validator.etag)
-        question = self._question(self._offset if is_tied else self._offset - OVERLAP_BYTES)
+        question = self._question(self._offset if is_tied else self._offset - self._overlap)
         while True:
             asked = ranges.request_headers(
                 question.offset, self._validator, self._state.use_if_range, question.ranged
@@ -213,7 +214,7 @@ class _Attempt:
         if isinstance(verdict, Append) and 0 < question.offset == self._offset:
             etag = verdict.validator.etag
             if etag != self._validator.etag or not ranges.is_strong(etag):
-                return self._question(self._offset - OVERLAP_BYTES)
+                return self._question(self._offset - self._overlap)
         if isinstance(verdict, Anew) and self._offset == 0:
             self._check_size(None)  # the size was asked for, and this is no answer to that
         unsized = isinstance(verdict, Fresh) and verdict.size is None

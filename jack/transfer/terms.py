@@ -43,6 +43,8 @@ class TransferState:
     release_size: int
     validator: Validator
     use_if_range: bool = True
+    fruitless: int = 0
+    """Attempts in a row before this one that brought nothing new."""
     is_old: bool = False
     """The bytes on disk are not from just now: the peer may have another file since."""
     announced: int | None = None

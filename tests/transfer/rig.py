@@ -124,6 +124,7 @@ class Rig:
         self.release_size = 0
         self.use_if_range = True
         self.is_old = False
+        self.fruitless = 0
         self.progress = Progress()
         self.wire = Wire()
         self.clock: Clock = SystemClock()
@@ -166,6 +167,7 @@ class Rig:
             release_size=self.release_size,
             validator=row.validator,
             use_if_range=self.use_if_range,
+            fruitless=self.fruitless,
             is_old=self.is_old,
             part_inode=row.part_inode,
         )

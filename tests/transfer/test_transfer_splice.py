@@ -129,6 +129,25 @@ def test_a_connection_that_ends_while_bytes_are_compared_loses_none(rig: Rig, cu
     assert rig.dest.read_bytes() == BODY
 
 
+def test_a_line_that_breaks_before_the_whole_overlap_has_come_gets_on_with_a_shorter_one(
+    rig: Rig,
+) -> None:
+    """Each attempt that brought nothing halves what the next one compares, down to 64 KiB."""
+    cut = lambda r: replace(rig.peer.honest(r), cut_after=300_000)  # noqa: E731
+    rig.peer.script(FILE, cut, cut, cut)
+    for rig.fruitless in range(3):
+        with pytest.raises(TransientError, match="bytes early"):
+            rig.attempt()
+    assert rig.row.offset > HALF
+    rig.fruitless = 1000
+    rig.attempt()
+    assert rig.asked() == [
+        *(f"bytes={HALF - (OVERLAP_BYTES >> fruitless)}-" for fruitless in range(3)),
+        f"bytes={HALF + 300_000 - OVERLAP_BYTES // 4 - 65_536}-",
+    ]
+    assert rig.dest.read_bytes() == BODY
+
+
 def test_a_file_that_has_become_shorter_than_what_is_on_disk_starts_anew(
     rig: Rig, peer: ScriptedPeer
 ) -> None:
