@@ -21,6 +21,8 @@ from jack.support.http import Wire
 
 LOOK_UP_SECONDS = 5.0
 """How long an *arr may think while a friend waits for the answer of a search."""
+MAX_ROOTS = 1000
+"""Every file that is served is looked for in all of them."""
 LONGEST_REST_SECONDS = 2.0
 MAX_UNREADABLE_IN_A_ROW = 3
 _NOT_OUR_BUSINESS = frozenset({"grabbed", "downloadFailed", "downloadIgnored"})
@@ -86,7 +88,7 @@ class ArrLibrary(ABC):
     def roots(self, wires: Wires) -> tuple[str, ...]:
         """The root folders, as jack sees them."""
         found = []
-        for folder in self._reader.items("rootfolder", wires()):
+        for folder in self._reader.items("rootfolder", wires(), longest=MAX_ROOTS):
             path = folder.get("path")
             if isinstance(path, str) and path:
                 found.append(self._ours(path))

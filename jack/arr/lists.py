@@ -17,6 +17,8 @@ from jack.support.json_array import array_items
 
 SYNC_SECONDS = 120.0
 """How long an *arr may think: "20k movies in ~4 seconds" on a PC is minutes on a NAS."""
+MAX_ENTRIES = 1_000_000
+"""Of one list. The largest libraries have a tenth of that; what is no *arr could send for ever."""
 READ_SECONDS = 1800.0
 """For one whole body, so that a connection that trickles for ever is let go as well."""
 
@@ -30,8 +32,12 @@ class ListReader(ArrApi):
         wire: Wire,
         query: Mapping[str, str] | None = None,
         seconds: float = SYNC_SECONDS,
+        longest: int = MAX_ENTRIES,
     ) -> Iterator[dict[str, Any]]:
-        """The objects of a list, while they arrive; close the iterator to leave earlier."""
+        """The objects of a list, while they arrive; close the iterator to leave earlier.
+
+        Raises ProtocolError behind the `longest`-th.
+        """
         who = self.server.name
         with contextlib.closing(self._opened(path, wire, query, seconds)) as response:
             if not 200 <= response.status_code < 300:
@@ -39,7 +45,7 @@ class ListReader(ArrApi):
             self._refuse_compressed(response)
             with translated(who, wire), wire.deadline(READ_SECONDS, f"{who}: its list"):
                 try:
-                    yield from array_items(raw_pieces(response))
+                    yield from _at_most(longest, array_items(raw_pieces(response)))
                 except ProtocolError as error:
                     wire.check()
                     raise ProtocolError(
@@ -86,3 +92,10 @@ class ListReader(ArrApi):
             raise ProtocolError(
                 f"{self.server.name} answered compressed although identity was asked for"
             )
+
+
+def _at_most(longest: int, items: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for count, item in enumerate(items):
+        if count >= longest:
+            raise ProtocolError(f"its list has more than {longest:,d} entries")
+        yield item

@@ -64,11 +64,11 @@ class FolderSource:
         paths = [PurePath(os.path.relpath(path, real_root)) for path, _ in found]
         read = read_names(paths)
         sizes = [status.st_size for _, status in found]
-        mute = set(_untold(zip(paths, read, sizes, strict=True)))
+        mute = {str(path) for path in _untold(zip(paths, read, sizes, strict=True))}
         looks = self._pictures.looks(self.connector_id) if self._pictures else Looks({})
         for relative, named, (path, status) in zip(paths, read, found, strict=True):
             title = relative.stem
-            if relative not in mute:
+            if str(relative) not in mute:
                 title = _title(relative, named, path, status, looks)
             shared.extend(self._releases(relative, named, status, title))
         if self._pictures:

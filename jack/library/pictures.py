@@ -31,6 +31,9 @@ TELL_SECONDS = 30.0
 PATIENCE_SECONDS = 120.0
 """For one file. A disk that wakes up takes fifteen, and at idle priority a busy machine is slow."""
 MAX_DEATHS = 3
+"""In a row, before nothing is looked into until the next start."""
+FILES_PER_PROCESS = 2000
+"""Then another one goes on: what parsers keep of files they have read is given back."""
 MAX_WANTED = 1_000_000
 FORGOTTEN_FILES = 1000
 """So many rows of files that are gone are kept: a disk that was away is not read anew."""
@@ -173,6 +176,7 @@ class HeaderProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
         self._deaths = 0
+        self._answers = 0
 
     def size_of(self, path: str) -> tuple[int, int] | None:
         """Width and height, 0 when the file has none; None when it cannot be told now."""
@@ -185,6 +189,9 @@ class HeaderProcess:
             self._deaths += 1
             return None
         self._deaths = 0
+        self._answers += 1
+        if self._answers % FILES_PER_PROCESS == 0:
+            self.close()
         return answer if len(answer) == 2 else None
 
     def stop(self) -> None:

@@ -26,6 +26,8 @@ from jack.support.files import shown
 log = logging.getLogger(__name__)
 
 MAX_DOUBTS = 1000
+MAX_FILES = 1_000_000
+"""Of one server; each is a row of the database."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +178,12 @@ class ServerSync:
                 if owned.files is None:
                     unreadable += 1
                     sweep.keep_owner(owned.owner)
-                for row in self._rows(owned, shared):
-                    count += 1
+                rows = self._rows(owned, shared)
+                if count + len(rows) > MAX_FILES:
+                    log.warning("%s: only the first %d files are shared", self.name, count)
+                    break
+                count += len(rows)
+                for row in rows:
                     sweep.put(row)
             removed = sweep.finish()
         self._releases.set_history(self.connector_id, mark.id, mark.date)

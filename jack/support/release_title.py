@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 
 from jack.support.numbering import Numbering, read_count, read_numbering
 
@@ -116,6 +117,8 @@ _ANY_YEAR = re.compile(
     r"[(\[]?(?<![a-z0-9])((?:1[89]|20)[0-9]{2})(?![a-z0-9])[)\]]?", re.IGNORECASE
 )
 _TECHNICAL = re.compile(f"{_RESOLUTION.pattern}|{_SOURCE.pattern}", re.IGNORECASE)
+_NAMES_AT_HAND = 64
+"""One name is read several times in a row, that of a folder for every file in it."""
 _GROUP = re.compile(r"\s*\[[^\[\]]*\][ ._]*")
 _WORD = re.compile(r"[^\W_]+")
 _APOSTROPHES = re.compile(r"['\u2018\u2019\u02bc`\u00b4]")
@@ -146,11 +149,13 @@ def with_quality(name: str, quality: str) -> str:
     return name if is_said else name + separator(name) + quality
 
 
+@lru_cache(_NAMES_AT_HAND)
 def quality_of(name: str) -> Quality:
     """What the name of a release says behind its title: `Charlotte's Web (2006)` says nothing."""
     return _quality_in(name[_title_end(name) :])
 
 
+@lru_cache(_NAMES_AT_HAND)
 def quality_of_folder(name: str) -> Quality:
     """The same for the name of a folder; `4K` is enough there, for a person reads it."""
     tail = name[_title_end(name) :]
@@ -261,6 +266,7 @@ def _head(facts: Facts, name: str) -> str:
     return head
 
 
+@lru_cache(_NAMES_AT_HAND)
 def _title_end(name: str) -> int:
     """Where in `name` the title with its year or number is over."""
     numbering = read_numbering(name)

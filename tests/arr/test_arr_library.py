@@ -360,3 +360,20 @@ def test_an_unknown_quality_is_not_said(radarr: LibraryServer) -> None:
     unknown = {"quality": {"id": 0, "name": "Unknown", "source": "unknown", "resolution": 0}}
     radarr.add_movie(1, "/movies/Film (2020)/Film (2020).mkv", quality=unknown)["title"] = "Film"
     assert only_release(radarr).title == "Film (2020)"
+
+
+def test_a_list_of_root_folders_without_end_is_no_list(radarr: LibraryServer) -> None:
+    """Every file that is served would be looked for in all of them."""
+    radarr.roots = [f"/movies/{number}" for number in range(1000)]
+    library = reading(radarr)
+    assert len(library.roots(Wire)) == 1000
+    radarr.roots.append("/movies")
+    with pytest.raises(ProtocolError, match="more than 1,000 entries"):
+        library.roots(Wire)
+    library.close()
+
+
+def test_a_list_of_movies_ends_at_a_million(radarr: LibraryServer) -> None:
+    radarr.raw["movie?excludeLocalCovers=true"] = b"[" + b"{}," * 1_000_000 + b"{}]"
+    with pytest.raises(ProtocolError, match="more than 1,000,000 entries"):
+        everything(reading(radarr))

@@ -403,3 +403,15 @@ def test_a_bug_does_not_end_the_thread(
 )
 def test_beneath_is_beneath(path: str, roots: list[str], expected: bool) -> None:
     assert is_beneath(path, roots) is expected
+
+
+def test_of_a_server_with_more_files_than_a_database_takes_the_first_are_shared(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("jack.library.sync.MAX_FILES", 3)
+    for number in range(1, 6):
+        shared.server.add_movie(number, shared.put(f"{number}.mkv"))
+    for _ in range(2):
+        shared.sync.step()
+        assert shared.names() == ["1", "2", "3"]
+    assert "only the first 3 files are shared" in caplog.text
