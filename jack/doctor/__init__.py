@@ -12,6 +12,7 @@ from jack.doctor.findings import Finding, Level, warn
 from jack.doctor.folders import download_findings, library_findings, state_findings
 from jack.doctor.friends import friend_findings
 from jack.doctor.leftovers import leftover_findings
+from jack.doctor.line import line_findings
 from jack.doctor.servers import server_findings, sharing_findings
 from jack.support.clock import Clock
 from jack.support.logs import Redactor
@@ -44,5 +45,6 @@ def examine(config: Config, clock: Clock) -> Iterator[Finding]:
     for peer in config.peers:
         yield from friend_findings(peer, clock)
     yield from sharing_findings(config)
+    yield from line_findings(config)
     for server in config.servers:
         yield from server_findings(server, config, clock)

@@ -17,6 +17,7 @@ from waitress import wasyncore
 from waitress.server import create_server
 
 from jack.errors import JackError, UserError
+from jack.support.congestion import ask_for_bbr
 from jack.support.ports import holder_of
 from jack.web.channel import FairChannel
 from jack.web.pace import UploadPace
@@ -63,6 +64,7 @@ class Server:
         self._ahead = ReadAhead()
         self._threads = threads
         self._socket = _bound(host, port)
+        ask_for_bbr(self._socket)
         self.port: int = self._socket.getsockname()[1]
         self._stopping = threading.Event()
         self._server: Any = None
