@@ -14,6 +14,7 @@ from jack.peers.client import PeerClient
 from jack.peers.search import ASKS_PER_PEER, PeerSearch
 from jack.store.database import Database
 from jack.store.downloads import Downloads
+from jack.store.lock import FILE_NAME as LOCK_NAME
 from jack.support.clock import Clock
 from jack.web.app import create_app
 from jack.web.auth import Friend, KeyGuard
@@ -64,7 +65,9 @@ def start_http_side(
     ]
     guard = KeyGuard(config.jack.api_key.reveal(), clock, friends)
     sources = [arr_server(server) for server in config.servers if server.source]
-    sharing = Sharing([entry.folder for entry in config.library], sources, database, clock)
+    folders = [entry.folder for entry in config.library]
+    own = [*config.private_files(), *database.files, config.jack.state_path / LOCK_NAME]
+    sharing = Sharing(folders, sources, database, clock, own)
     stack.callback(sharing.stop, 2.0)
     uploads = UploadGate(
         config.share.max_uploads, [friend.name for friend in friends], clock.monotonic

@@ -225,6 +225,11 @@ class Config:
         """Every secret value in the open, header values too, each once: for redacting logs only."""
         return tuple(dict.fromkeys(found.reveal() for found in _secrets(self)))
 
+    def private_files(self) -> tuple[Path, ...]:
+        """This file, and those that hold a secret each."""
+        files = (Path(found.file) for found in _secrets(self) if found.file is not None)
+        return tuple(dict.fromkeys((self.path, *files)))
+
 
 def _secrets(value: object) -> Iterator[Secret]:
     """All secrets in a value, wherever a new key may put them."""

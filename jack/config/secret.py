@@ -38,10 +38,12 @@ _OWN_HEADERS = frozenset(
 class Secret:
     """A text that shows itself only through `reveal`; `str`, `repr` and `format` give ***."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("_value", "file")
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, file: str | None = None) -> None:
         self._value = value
+        self.file = file
+        """Where it was read from, when it has a file of its own."""
 
     def reveal(self) -> str:
         """The text itself, for a header or a comparison; never for a message."""
@@ -72,7 +74,8 @@ def secret(node: Node, reading: Reading) -> Secret:
     problem = _value_problem(value)
     if problem:
         raise Problem(source.at, f"this secret {problem}")
-    return Secret(value)
+    is_from_file = isinstance(node, Entries) and node.pairs[0][0].text == "file"
+    return Secret(value, source.text if is_from_file else None)
 
 
 def headers(node: Node, reading: Reading) -> Mapping[str, Secret]:

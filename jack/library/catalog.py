@@ -6,11 +6,12 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 from jack.errors import JackError, TransientError
 from jack.library.disks import Disks
-from jack.library.shared import OpenFile, Source, iso_time, open_shared
+from jack.library.shared import OpenFile, Source, inodes, iso_time, open_shared
 from jack.library.wire import bare_imdb, release_of, row_of
 from jack.model import MOVIES, TV, Release
 from jack.store.releases import ReleaseRow, Releases
@@ -47,6 +48,7 @@ class Catalog:
     than `rescan_seconds`.
 
     At most one scan runs at a time; meanwhile the others go on with the old rows. Thread-safe.
+    `own_files` are jack's state and config: never opened, whatever name a link gives them.
     What sources that are not named here left in the table is forgotten at once.
     """
 
@@ -57,10 +59,12 @@ class Catalog:
         folders: Sequence[Source] = (),
         servers: Sequence[ServerSource] = (),
         rescan_seconds: float = 60.0,
+        own_files: Sequence[Path] = (),
     ) -> None:
         self._releases = releases
         self._folders = tuple(folders)
         self._servers = {server.connector_id: server for server in servers}
+        self._own_files = tuple(own_files)
         self._clock = clock
         self._rescan_seconds = rescan_seconds
         self._disks = Disks()
@@ -180,7 +184,7 @@ class Catalog:
         roots = self.roots()
         disk = next((root for root in roots if row.path.startswith(root)), "")
         with self._disks.wait_for(disk):
-            opened = open_shared(roots, row.path)
+            opened = open_shared(roots, row.path, inodes(self._own_files))
         server = self._servers.get(source)
         if server and (opened is None or opened.size != row.size):
             server.doubt(row.owner)

@@ -68,12 +68,30 @@ class OpenFile:
         os.close(self.descriptor)
 
 
-def open_shared(roots: Sequence[str], path: str) -> OpenFile | None:
-    """Open the file as it is now; None when it is gone, no regular file, or in none of `roots`."""
+Inode = tuple[int, int]
+"""Device and number: one file, whatever its names are."""
+
+
+def inodes(paths: Iterable[Path]) -> frozenset[Inode]:
+    """The files that are there now, links followed."""
+    found = set()
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
+            found.add((status.st_dev, status.st_ino))
+    return frozenset(found)
+
+
+def open_shared(
+    roots: Sequence[str], path: str, own: frozenset[Inode] = frozenset()
+) -> OpenFile | None:
+    """Open the file as it is now; None when it is gone, no regular file, in none of `roots`, or one
+    of `own`, which is not even opened.
+    """
     try:
-        descriptor = _open_plain(roots, path)
+        descriptor = _open_plain(roots, path, own)
         if descriptor is None:
-            descriptor = _open_resolved(roots, path)
+            descriptor = _open_resolved(roots, path, own)
     except (OSError, ValueError) as error:
         log.debug("cannot open %s: %s", shown(path), error)
         return None
@@ -108,18 +126,18 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(min(max(int(seconds), 0), _LAST_SECOND), timezone.utc)
 
 
-def _open_plain(roots: Sequence[str], path: str) -> int | None:
+def _open_plain(roots: Sequence[str], path: str, own: frozenset[Inode]) -> int | None:
     """For nearly all: `path` is below a root as it is written, and no link is on the way."""
     for root in roots:
         below = path.removeprefix(root.rstrip("/") + "/")
         parts = below.split("/")
         if below != path and not _NO_NAMES.intersection(parts):
             with contextlib.suppress(OSError):
-                return _walk(root, parts)
+                return _walk(root, parts, own)
     return None
 
 
-def _open_resolved(roots: Sequence[str], path: str) -> int:
+def _open_resolved(roots: Sequence[str], path: str, own: frozenset[Inode]) -> int:
     """Follow links as long as they end at a media file below a root, and not at jack's own state or
     at half a download: a component that is swapped for a link after that makes the open fail
     instead of escaping.
@@ -129,18 +147,25 @@ def _open_resolved(roots: Sequence[str], path: str) -> int:
         inside = os.path.relpath(os.path.realpath(os.path.join(real_root, path)), real_root)
         parts = inside.split("/")
         if not _NO_NAMES.intersection(parts) and is_media(inside):
-            return _walk(real_root, parts)
+            return _walk(real_root, parts, own)
     raise FileNotFoundError(errno.ENOENT, "in none of the shared folders")
 
 
-def _walk(root: str, parts: Sequence[str]) -> int:
-    """Open `parts`, one below the other, without following a link."""
+def _walk(root: str, parts: Sequence[str], own: frozenset[Inode]) -> int:
+    """Open `parts`, one below the other, without following a link.
+
+    A hard link of jack's database is recognised before it is opened: closing any descriptor of a
+    file drops all locks this process has on it (fcntl(2)), those of SQLite too.
+    """
     folder = os.open(root, _ROOT_FLAGS)
     try:
         for part in parts[:-1]:
             below = os.open(part, _FOLDER_FLAGS, dir_fd=folder)
             os.close(folder)
             folder = below
+        status = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
+        if (status.st_dev, status.st_ino) in own:
+            raise PermissionError(errno.EACCES, "this is a file of jack's own")
         return os.open(parts[-1], _FILE_FLAGS, dir_fd=folder)
     finally:
         os.close(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jack.arr.api import ArrServer
@@ -28,6 +28,7 @@ class Sharing:
         servers: Iterable[ArrServer],
         database: Database,
         clock: Clock,
+        own_files: Sequence[Path] = (),
     ) -> None:
         releases = Releases(database)
         # One source per address: two entries of one server would remove each other's rows.
@@ -41,7 +42,7 @@ class Sharing:
         sources = [FolderSource(folder, self._pictures) for folder in folders]
         pictures.keep_sources(source.connector_id for source in sources)
         self._has_folders = bool(sources)
-        self.catalog = Catalog(releases, clock, sources, self._syncs)
+        self.catalog = Catalog(releases, clock, sources, self._syncs, own_files=own_files)
 
     def start(self) -> None:
         """Follow every server, each in its own thread: one that is down delays no other. Another

@@ -97,13 +97,18 @@ class Database:
                 os.close(open_private(log))
 
     @property
+    def files(self) -> list[Path]:
+        """Everything SQLite keeps, whether it is there now or not."""
+        return [self.path, *self._logs]
+
+    @property
     def _logs(self) -> list[Path]:
         return [self.path.with_name(f"{FILE_NAME}-{suffix}") for suffix in ("wal", "shm")]
 
     def _explained(self, error: Exception) -> str:
         """Root's leftovers of one `sudo` run look like a broken disk otherwise."""
         uid = os.getuid()
-        others = whose([self.path.parent, self.path, *self._logs])
+        others = whose([self.path.parent, *self.files])
         if others:
             return f"{error}; jack runs as uid {uid}, but {others}: change the owner to uid {uid}"
         return f"{error}; jack runs as uid {uid} and needs to write that file and its folder"

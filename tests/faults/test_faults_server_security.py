@@ -9,6 +9,8 @@ import logging
 import os
 import random
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -507,3 +509,28 @@ def test_half_downloads_and_jacks_own_state_are_never_shared(tmp_path: Path) -> 
         (jack.folder / "Whole (2020).mkv").unlink()
         (jack.folder / "Whole (2020).mkv").symlink_to("Half (2020).mkv.part")
         assert jack.get(whole + "/file").status_code == 404
+
+
+@pytest.mark.fault("P30")
+@pytest.mark.parametrize(
+    "name", ["jack.db", "jack.db-wal", "jack.db-shm", "jack.lock", "jack.yaml"]
+)
+def test_a_hard_link_of_jacks_own_files_is_not_served_and_costs_the_database_no_lock(
+    tmp_path: Path, name: str
+) -> None:
+    """Closing any descriptor of a file drops the locks that SQLite has on it (fcntl(2))."""
+    with sharing_jack(tmp_path) as jack:
+        state = jack.database.path.parent
+        (state / "jack.lock").touch()
+        own = (tmp_path if name == "jack.yaml" else state) / name
+        item = jack.share("Linked (2020).mkv")
+        assert jack.get(item + "/file").ok
+        (jack.folder / "Linked (2020).mkv").unlink()
+        os.link(own, jack.folder / "Linked (2020).mkv")
+        other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('BEGIN IMMEDIATE')"
+        with jack.database.transaction():
+            assert jack.get(item + "/file").status_code == 404
+            assert jack.get(item).status_code == 404
+            command = [sys.executable, "-c", other, str(jack.database.path)]
+            said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            assert "locked" in said.stderr
