@@ -20,6 +20,7 @@ from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.store.lock import StateLock
 from jack.support.clock import SystemClock
+from jack.web.links import Ticket
 from tests.cli.conftest import Jack
 
 S = DownloadStatus
@@ -375,6 +376,20 @@ def test_a_stub_made_by_hand_says_what_was_asked_for(
     for line in (f"peer:      {PEER}", "item:      c:movie:1", "title:     Film (2020)"):
         assert line in shown.out
     assert "size:      1000" in shown.out
+
+
+def test_a_stub_made_by_hand_has_the_info_hash_of_the_one_that_the_feed_would_bring(
+    jack: Jack, config: Path, tmp_path: Path
+) -> None:
+    hashes = []
+    for item in ("c:movie:1", "c:movie:2"):
+        output = tmp_path / f"{item[-1]}.torrent"
+        options = ("--peer", "ann", "--item", item, "--title", "Film (2020) 1080p", "--size", "10")
+        assert jack("stub", "make", "-c", str(config), *options, "-o", str(output)).code == 0
+        hashes.append(jack("stub", "show", str(output)).out.partition("info hash: ")[2].strip())
+    offered = [Ticket(PEER, item, "Film (2020) 1080p", 10) for item in ("c:movie:1", "c:movie:2")]
+    assert hashes == [ticket.info_hash() for ticket in offered]
+    assert len(set(hashes)) == 2
 
 
 def test_a_stub_gets_its_name_from_the_title(
