@@ -54,7 +54,7 @@ class RemoteFile:
         An equal strong ETag ends the matter; else the release has to agree as well.
         """
         if known != Validator():
-            with contextlib.suppress(JackError):
+            with contextlib.suppress(JackError):  # a stop meets the next request as well
                 now = self.validator()
                 reason = ranges.changed(known, now, self._clock.now())
                 if reason is not None or (now.etag == known.etag and ranges.is_strong(now.etag)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from jack.downloads.row_ledger import MAX_RESTARTS
 from jack.model import DownloadStatus
 from jack.transfer import engine
 from jack.transfer.compare import OVERLAP_BYTES
-from tests.downloads.world import World
+from tests.downloads.world import World, held
 from tests.support.scripted_peer import Answer, Request, Script, ScriptedPeer, file_path, item_path
 from tests.support.waiting import eventually
 from tests.transfer.rig import film
@@ -182,6 +183,20 @@ def test_a_friend_that_is_gone_after_the_last_byte_holds_up_nothing(stepped: Wor
     peer.always(item_path(ITEM), Answer(503))
     go_on(stepped, 11)
     assert stepped.until(S.COMPLETED).dest_path.read_bytes() == FILM
+
+
+def test_a_cancel_reaches_a_download_that_asks_before_the_final_name(stepped: World) -> None:
+    peer = interrupted(stepped, etag='"v1"')
+    gate = threading.Event()
+    peer.on_head(held(gate))
+    peer.always(item_path(ITEM), held(gate))
+    go_on(stepped, 11)
+    eventually(lambda: peer.requests_to(PATH, "HEAD"))
+    stepped.downloads.ask(1, "cancel")
+    stepped.advance(5)
+    row = stepped.until(S.CANCELLED)
+    gate.set()
+    assert not row.dest_path.exists()
 
 
 def test_a_small_file_that_came_at_once_costs_no_second_question(running: World) -> None:
