@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 
 from jack.downloads.naming import may_be_adopted
@@ -13,6 +14,10 @@ AskVersion = Callable[[], Validator]
 """What the friend's file is now; raises jack's errors."""
 
 
+class Unasked(enum.Enum):
+    FRIEND = "only the friend could tell"
+
+
 class Adoption:
     """Same peer, same item, same version of the file. A friend's ETag tells the version; of one
     who sends none, a file counts as the same only while both downloads stood in line together and
@@ -21,9 +26,9 @@ class Adoption:
     def __init__(self, downloads: Downloads) -> None:
         self._downloads = downloads
 
-    def of(self, download: Download, ask: AskVersion | None) -> Download | None:
-        """The earlier download whose file `download` may have; None when it has to fetch its own,
-        or when the friend would have to be asked first and `ask` is None."""
+    def of(self, download: Download, ask: AskVersion | None) -> Download | Unasked | None:
+        """The earlier download whose file `download` may have; None when it has to fetch its
+        own."""
         before = self._downloads.latest_for_destination(download.dest_path, download.id)
         if before is None or before.status not in FINISHED or before.stub != download.stub:
             return None
@@ -34,4 +39,6 @@ class Adoption:
             return None
         if not ranges.is_strong(before.validator.etag):
             return before if self._downloads.of_one_release(before.id, download.id) else None
-        return before if ask is not None and ask().etag == before.validator.etag else None
+        if ask is None:
+            return Unasked.FRIEND
+        return before if ask().etag == before.validator.etag else None

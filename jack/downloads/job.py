@@ -33,7 +33,6 @@ from jack.errors import (
     StorageError,
 )
 from jack.model import Download, WaitReason
-from jack.peers.client import PeerClient
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import Clock
@@ -63,9 +62,9 @@ class Desk(Protocol):
     def may_start(self, download: Download) -> bool:
         """False when the download was put aside instead (its peer is left alone right now)."""
 
-    def adopt(self, download: Download, ask: AskVersion | None = None) -> bool:
-        """True when another download has already delivered this very file; what cannot be told
-        without `ask` is False."""
+    def adopt(self, download: Download, ask: AskVersion | None = None) -> bool | None:
+        """True when another download has already delivered this very file; None when that cannot
+        be told without `ask`."""
 
     def moved(self, download: Download, error: NameTaken) -> bool:
         """True when the download goes on under another name."""
@@ -234,7 +233,8 @@ class Job:
 
     def _one_attempt(self, before: Download, run: Run, desk: Desk) -> Wait | None:
         """None when the download has settled or was put aside."""
-        if desk.adopt(before):
+        adopted = desk.adopt(before)
+        if adopted:
             return None
         client = self._friends.client(before.peer_id)
         download = self._downloads.begin_attempt(before)
@@ -242,9 +242,10 @@ class Job:
             return None
         progress = Progress()
         try:
-            if desk.adopt(download, self._remote(download, client, run).validator):
+            remote = RemoteFile(client, download.item_id, self._clock, run.new_wire_beside)
+            if adopted is None and desk.adopt(download, remote.validator):
                 return None
-            size = self._transfer(download, client, run, progress)
+            size = self._transfer(download, remote, run, progress)
         except Interrupted:
             return None
         except NameTaken as error:
@@ -264,18 +265,14 @@ class Job:
         desk.completed(download, size)
         return None
 
-    def _remote(self, download: Download, client: PeerClient, run: Run) -> RemoteFile:
-        return RemoteFile(client, download.item_id, self._clock, run.new_wire_beside)
-
     def _transfer(
-        self, download: Download, client: PeerClient, run: Run, progress: Progress
+        self, download: Download, remote: RemoteFile, run: Run, progress: Progress
     ) -> int:
         wire = run.new_wire()
-        remote = self._remote(download, client, run)
         ledger = RowLedger(self._database, self._downloads, download, remote)
         ended = self._ended_at.pop(download.id, None)
         state = TransferState(
-            who=client.peer.name,
+            who=remote.who,
             dest=download.dest_path,
             part=download.part_path,
             offset=download.downloaded_bytes,

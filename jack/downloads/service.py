@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from jack.downloads.adoption import Adoption, AskVersion
+from jack.downloads.adoption import Adoption, AskVersion, Unasked
 from jack.downloads.agenda import Agenda
 from jack.downloads.claims import Claims
 from jack.downloads.disks import Disks
@@ -172,11 +172,12 @@ class DownloadService:
 
     # -- what jobs report ------------------------------------------------------------------------
 
-    def adopt(self, download: Download, ask: AskVersion | None = None) -> bool:
-        """Whether an earlier download of the very same has delivered the file already."""
+    def adopt(self, download: Download, ask: AskVersion | None = None) -> bool | None:
+        """Whether an earlier download of the very same has delivered the file already. None: it
+        has, and the friend would have to be asked whether it is still the same."""
         before = self._adoption.of(download, ask)
-        if before is None:
-            return False
+        if not isinstance(before, Download):
+            return None if before is Unasked.FRIEND else False
         log.info(
             "download %d (%s): download %d has already brought this file",
             download.id,

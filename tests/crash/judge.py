@@ -56,6 +56,8 @@ def found_dead(world: World) -> Iterator[str]:
         if claimed and not held and not (finished and shelved) and not given_up:
             length = None if part is None else len(part)
             yield f"the row claims {claimed} bytes, which the .part ({length} bytes) has not"
+        if part and not claimed and not finished and row["part_inode"] is None:
+            yield f"the .part has {len(part)} bytes, and no row says whose they are"
         if finished and whole is None and not shelved:
             yield f"the row is {row['status']}, and there is no file"
 

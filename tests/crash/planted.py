@@ -15,6 +15,7 @@ from typing import Any
 
 from jack.transfer.checkpoints import Checkpoints
 from jack.transfer.engine import Engine
+from jack.transfer.part import Part
 
 Sync = Callable[[int], None]
 
@@ -63,6 +64,16 @@ def resume_at_length() -> None:
     Engine.run = trusting  # type: ignore[method-assign]
 
 
+def part_before_record() -> None:
+    """Bytes first, and whose they are later."""
+    create = Part.create
+
+    def careless(self: Any, record: Any) -> None:
+        create(self, lambda inode: None)
+
+    Part.create = careless  # type: ignore[method-assign]
+
+
 def _instead(call: Callable[[Sync, int], None]) -> None:
     for name in ("fsync", "fdatasync"):
         sync = getattr(os, name)
@@ -75,5 +86,12 @@ def _is_folder(descriptor: int) -> bool:
 
 BUGS: Mapping[str, Callable[[], None]] = {
     bug.__name__: bug
-    for bug in (offset_before_sync, no_sync, resume_at_length, no_folder_sync, sync_again)
+    for bug in (
+        offset_before_sync,
+        no_sync,
+        resume_at_length,
+        no_folder_sync,
+        sync_again,
+        part_before_record,
+    )
 }

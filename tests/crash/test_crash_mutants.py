@@ -25,6 +25,7 @@ SHOWN_BY = {
     "resume_at_length": "resume",
     "no_folder_sync": "resume",
     "sync_again": "sync-error",
+    "part_before_record": "resume",
 }
 FIRST_POINT = 16
 """About where the first byte is written."""
