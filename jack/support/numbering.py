@@ -29,7 +29,11 @@ _DAY_IN_TEXT = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})[ ._-]([0-9]{2})[ ._-](
 _NUMBER = r"([0-9]{2,4})(?:-([0-9]{2,4}))?(?:v[0-9])?"
 _AFTER_DASH = re.compile(rf"[ ._]+-[ ._]+{_NUMBER}(?=[ ._]|$|[\[(])", re.IGNORECASE)
 _BEFORE_BRACKET = re.compile(rf"[ ._]+{_NUMBER}(?=[ ._]*(?:[\[(]|$))", re.IGNORECASE)
-_GROUP = re.compile(r"\[[^\[\]{}=]+\][ ._]*(?=[^ ._\[(])")
+_GROUP = re.compile(
+    r"\[(?!(?:imdb|tmdb|tvdb)(?:id)?[-=]|[0-9]{3,4}[pi]\]|4k\])[^\[\]{}]+\][ ._]*(?=[^ ._\[(])",
+    re.IGNORECASE,
+)
+"""Whoever made the release; an id or a resolution stands in such brackets as well."""
 _BEHIND_EPISODE = re.compile(r" - ([0-9]{3})(?= - |$)")
 """As Sonarr names anime: `Show - S01E05 - 005 - Title`."""
 

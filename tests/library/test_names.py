@@ -137,6 +137,8 @@ def test_a_file_named_by_its_number_through_all_seasons_is_an_episode(
         "Star Saga - 05 - The Return.mkv",
         "Star Saga/Star Saga - 05 - The Return (1983).mkv",
         "[Group] Film - 2049 [1080p].mkv",
+        "[tmdbid-603] Star Saga - 05 [1080p].mkv",
+        "[1080p] Star Saga - 05.mkv",
         "[Group] Film 02 [1080p].mkv",
         "[Group] Film (2011) [1080p].mkv",
         "Film - 1080p.mkv",
