@@ -20,6 +20,7 @@ MAX_NUMBER = 2**31
 MAX_SIZE_BYTES = 2**53
 """Beyond this a JavaScript peer cannot read the number exactly."""
 MAX_TITLE_CHARACTERS = 1000
+MAX_OTHER_TITLES = 100
 MAX_DEPTH = 8
 _IMDB = re.compile(r"tt[0-9]{1,15}")
 _SEPARATORS = re.compile(r"[\\/]")
@@ -49,13 +50,27 @@ def movie_file(movie: Mapping[str, Any], source_id: str, ours: Ours) -> LibraryF
     return _file(
         file,
         ours,
-        Facts(_text(movie.get("title")) or "", year, quality=quality_name(file)),
+        Facts(
+            _text(movie.get("title")) or "",
+            year,
+            quality=quality_name(file),
+            also_called=_other_titles(movie),
+        ),
         id=f"{source_id}:movie:{number}",
         category=MOVIES,
         size=size or 0,
         imdb_id=_imdb(movie.get("imdbId")),
         tmdb_id=whole_number(movie.get("tmdbId")) or None,
     )
+
+
+def _other_titles(movie: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of the film: `title` is in the language that the *arr's user reads."""
+    listed = movie.get("alternateTitles")
+    others = listed[:MAX_OTHER_TITLES] if isinstance(listed, list) else []
+    titles = [movie.get("originalTitle")]
+    titles += [one.get("title") for one in others if isinstance(one, dict)]
+    return tuple(text for text in map(_text, titles) if text)
 
 
 def episode_file(

@@ -32,6 +32,8 @@ class Facts:
     day: date | None = None
     quality: str = ""
     absolutes: tuple[int, ...] = ()
+    also_called: tuple[str, ...] = ()
+    """Other titles of the film, which an *arr knows as well: a name with one of them stays."""
 
     @property
     def is_episode(self) -> bool:
@@ -214,7 +216,7 @@ def _says(name: str, facts: Facts) -> bool:
     return (
         match is not None
         and int(match[1]) == facts.year
-        and _words(name[: match.start()]) == _words(facts.title)
+        and _words(name[: match.start()]) in map(_words, (facts.title, *facts.also_called))
     )
 
 

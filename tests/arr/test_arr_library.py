@@ -377,3 +377,20 @@ def test_a_list_of_movies_ends_at_a_million(radarr: LibraryServer) -> None:
     radarr.raw["movie?excludeLocalCovers=true"] = b"[" + b"{}," * 1_000_000 + b"{}]"
     with pytest.raises(ProtocolError, match="more than 1,000,000 entries"):
         everything(reading(radarr))
+
+
+def test_a_name_with_another_title_of_the_film_stays(radarr: LibraryServer) -> None:
+    """The *arr's own title is in the language its user reads."""
+    for number, title in enumerate(("The Long Day", "Ein langer Tag", "Le jour"), 1):
+        name = f"{title} (2020) Bluray-1080p"
+        radarr.add_movie(number, f"/movies/{name}.mkv").update(
+            title="Der lange Tag",
+            originalTitle="The Long Day",
+            alternateTitles=[{"title": "Ein langer Tag"}, {"title": None}, 7],
+        )
+    titles = [file.release.title for one in everything(reading(radarr)) for file in one.files or ()]
+    assert titles == [
+        "The Long Day (2020) Bluray-1080p",
+        "Ein langer Tag (2020) Bluray-1080p",
+        "Der lange Tag (2020) Bluray-1080p",
+    ]

@@ -11,44 +11,65 @@ from typing import Any
 import pytest
 
 from jack.library.catalog import Catalog
+from jack.library.sharing import Sharing
 from jack.peers.client import Peer, PeerClient
 from jack.peers.protocol import connector_id
 from jack.peers.search import PeerSearch
+from jack.store.database import Database
+from jack.support.clock import SystemClock
 from jack.web.auth import KeyGuard
 from jack.web.links import DownloadLinks
 from jack.web.peer_api import peer_blueprint
 from jack.web.torznab import torznab_blueprint
 from tests.support.arr_titles import Read, read_episode, read_film
+from tests.support.videos import matroska
+from tests.support.waiting import eventually
 from tests.web.indexer_client import Arr, Found
 from tests.web.served_peer import StepClock
 
 KEY = "0123456789abcdef0123456789abcdef"
+HD, LESS = matroska(1920, 804), matroska(1280, 720)
 FILES = {
-    "Ninth Orchard (2017) [1080p]/movie.mkv": 300,
-    "Ninth Orchard (2017) [1080p]/movie-trailer.mkv": 20,
-    "Ninth Orchard (2017) [1080p]/movie.en.srt": 1,
-    "Salt and Ember (2020) {tmdb-900020}/movie 1080p.mkv": 200,
-    "The Quiet Harbour (2021) 1080p.mkv": 100,
-    "The Long Ferry/Season 01/S01E01 720p.mkv": 50,
-    "The Long Ferry/Season 01/S01E02 720p.mkv": 50,
-    "Night Market {tvdb-800002}/Season 02/2x01x02 - Both 720p.mkv": 50,
+    "Ninth Orchard (2017)/movie.mkv": HD + bytes(100),
+    "Ninth Orchard (2017)/movie-trailer.mkv": HD + bytes(200),
+    "Ninth Orchard (2017)/making of.mkv": HD,
+    "Ninth Orchard (2017)/movie.en.srt": b"1",
+    "Salt and Ember (2020)/movie.mkv": HD,
+    "Named (2020) {tmdb-900020}/movie 1080p.mkv": LESS,
+    "The Quiet Harbour (2021).mkv": HD,
+    "The Long Ferry/Season 01/S01E01.mkv": LESS,
+    "The Long Ferry/Season 01/S01E02.mkv": LESS,
+    "Night Market {tvdb-800002}/Season 02/2x01x02 - Both 720p.mkv": LESS,
 }
 
 
 @pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Catalog]:
+    """The friend's files, with all that is to be known of them."""
+    for name, content in FILES.items():
+        path = tmp_path / "video" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (tmp_path / "friend").mkdir()
+    database = Database(tmp_path / "friend")
+    sharing = Sharing([tmp_path / "video"], [], database, SystemClock())
+    sharing.start()
+    try:
+        eventually(lambda: sum("0p" in release.title for release in sharing.catalog.search()) == 8)
+        yield sharing.catalog
+    finally:
+        stopped = sharing.stop(10.0)
+        database.close()
+        assert stopped
+
+
+@pytest.fixture
 def indexer(
-    tmp_path: Path,
-    catalog: Catalog,
-    clock: StepClock,
-    serve_blueprints: Callable[..., Any],
+    shared: Catalog, clock: StepClock, serve_blueprints: Callable[..., Any]
 ) -> Iterator[Arr]:
     """A jack whose only friend shares FILES."""
-    for name, size in FILES.items():
-        path = tmp_path / "library" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x" * size)
     guard = KeyGuard(KEY, clock)
-    url = f"http://127.0.0.1:{serve_blueprints(peer_blueprint(catalog, guard)).port}"
+    url = f"http://127.0.0.1:{serve_blueprints(peer_blueprint(shared, guard)).port}"
     client = PeerClient(Peer(connector_id(url), "ann", url, KEY), 4)
     search = PeerSearch({client.peer.id: client}, clock, 20.0)
     links = DownloadLinks("http://nas.local:5225", KEY)
@@ -68,7 +89,8 @@ def film(indexer: Arr, tmdb: int, title: str, year: int) -> list[Found]:
     ("title", "year", "tmdb"),
     [
         ("Ninth Orchard", 2017, 900017),
-        ("Salt and Ember", 2020, 900020),
+        ("Salt and Ember", 2020, 900018),
+        ("Named", 2020, 900020),
         ("The Quiet Harbour", 2021, 900021),
     ],
 )
@@ -100,9 +122,9 @@ def test_a_file_of_two_episodes_says_both_of_them(indexer: Arr) -> None:
 
 def test_what_lies_beside_a_film_is_not_offered_as_the_film(indexer: Arr) -> None:
     titles = {item.title for item in indexer.search("search", "2000")}
-    assert {"movie-trailer", "movie.en"} <= titles
+    assert {"movie-trailer", "making of", "movie.en"} <= titles
     assert sum("Ninth Orchard" in title for title in titles) == 1
 
 
-def test_the_file_name_that_travels_is_the_real_one(indexer: Arr, catalog: Catalog) -> None:
-    assert {release.filename for release in catalog.search()} == {Path(name).name for name in FILES}
+def test_the_file_name_that_travels_is_the_real_one(shared: Catalog) -> None:
+    assert {release.filename for release in shared.search()} == {Path(name).name for name in FILES}
