@@ -49,8 +49,10 @@ def found_dead(world: World) -> Iterator[str]:
         if row["filename"] != FILM:
             continue
         claimed = row["downloaded_bytes"]
-        body = BODIES.get(row["etag"], BODIES['"v1"'])[:claimed]
-        held = [data for data in (part, whole) if data is not None and data[:claimed] == body]
+        # Without an ETag it may be either version, but never some of both.
+        versions = [BODIES[row["etag"]]] if row["etag"] in BODIES else [*BODIES.values()]
+        bodies = [version[:claimed] for version in versions]
+        held = [data for data in (part, whole) if data is not None and data[:claimed] in bodies]
         finished = row["status"] not in _UNFINISHED
         given_up = row["status"] == "cancelled" or row["requested"] == "cancel"
         if claimed and not held and not (finished and shelved) and not given_up:

@@ -79,6 +79,13 @@ def _changed_meanwhile(world: World, request: Request) -> Answer:
     return world.honest(request, '"v2"')
 
 
+def _replaced_untold(world: World, request: Request) -> Answer:
+    """No header tells the one version from the other."""
+    if world.asked == 1:
+        return replace(world.honest(request, is_told=False), cut_after=HALF)
+    return world.honest(request, '"v2"', is_told=False)
+
+
 def _paused_once(world: World, request: Request) -> Answer:
     answer = world.honest(request)
     return replace(answer, pause_at=HALF) if world.asked == 1 else answer
@@ -164,6 +171,7 @@ STORIES: Mapping[str, Story] = {
         Story("arrival", "imported", _honest, _first_start, with_arr=True),
         Story("resume", "completed", _cut_once),
         Story("restart", "completed", _changed_meanwhile, version='"v2"', fetches_again=True),
+        Story("replaced", "completed", _replaced_untold, version='"v2"', fetches_again=True),
         Story("shutdown", "completed", _paused_once, stopped=True),
         Story("migration", "completed", _honest, _old_schema, old_schema=1),
         Story("second-start", "completed", _honest, first_life=KillAt(2, "write completed/")),

@@ -46,10 +46,11 @@ def test_whenever_jack_dies_around_a_cut_line_it_goes_on_from_what_is_safe(
 
 
 @pytest.mark.fault("C1", "C2")
+@pytest.mark.parametrize("story", ["restart", "replaced"])
 def test_whenever_jack_dies_while_a_changed_file_starts_anew_no_two_versions_are_mixed(
-    explore: Explore,
+    explore: Explore, story: str
 ) -> None:
-    assert_sound(explore("restart", PLAN))
+    assert_sound(explore(story, PLAN))
 
 
 @pytest.mark.fault("C7")

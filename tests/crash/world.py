@@ -152,8 +152,10 @@ class World:
             answer, piece_bytes=PIECE_BYTES, piece_pause_seconds=PIECE_PAUSE_SECONDS, gate=self.gate
         )
 
-    def honest(self, request: Request, version: str = '"v1"') -> Answer:
-        self.peer.offer(ITEM, BODIES[version], filename=FILM, etag=version)
+    def honest(self, request: Request, version: str = '"v1"', is_told: bool = True) -> Answer:
+        """`is_told`: the ETag says which version that is."""
+        etag = version if is_told else None
+        self.peer.offer(ITEM, BODIES[version], filename=FILM, etag=etag)
         return self.peer.honest(request)
 
     @property
