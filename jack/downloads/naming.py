@@ -70,6 +70,14 @@ class Naming:
         free = [dest for dest, owner in owners.items() if owner is None]
         return next((dest for dest in free if looked[dest]), free[-1]), None
 
+    def make_way(self, download: Download) -> bool:
+        """Before a download that has ended goes on: false while another of the same item is
+        bringing its file; of another item it leaves the name to it. To be run in a transaction."""
+        owner = self._downloads.owned(download.dest_path)
+        if owner is None or owner.id == download.id:
+            return True
+        return owner.stub != download.stub and self.move(download)
+
     def move(self, download: Download) -> bool:
         """Give a download another name, because something else has the one it wanted. Its own
         `.part` stays where it is and goes on growing; without one it starts at byte 0. False when

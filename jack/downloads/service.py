@@ -353,9 +353,7 @@ class DownloadService:
             return False
         self._disks.accept(download)
         with self._p.database.transaction():
-            if self._p.downloads.owner(download.dest_path) not in {None, download.id}:
-                return False
-            if not self._p.downloads.revive(download.id):
+            if not self._naming.make_way(download) or not self._p.downloads.revive(download.id):
                 return False
         log.info("download %d (%s): tried again now", download.id, download.filename)
         self._p.friends.gate.open_now(download.peer_id)

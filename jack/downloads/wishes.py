@@ -4,6 +4,7 @@ themselves.
 
 from __future__ import annotations
 
+from jack.downloads.naming import Naming
 from jack.downloads.settling import Settling
 from jack.model import FINISHED, Download, DownloadStatus
 from jack.store.downloads import Downloads
@@ -18,7 +19,7 @@ def objection_to_retry(download: Download, downloads: Downloads) -> str | None:
     if download.status is DownloadStatus.DOWNLOADING:
         return f"download {download.id} is running already"
     other = downloads.live_at(download.dest_path, but=download.id)
-    if other is not None:
+    if other is not None and other.stub == download.stub:  # of another item, each has its name
         return f"download {other.id} is writing the same file; cancel that one first"
     return None
 
@@ -38,7 +39,7 @@ def retry_offline(download: Download, downloads: Downloads) -> None:
     """
     if download.status is DownloadStatus.COMPLETED:
         downloads.ask(download.id, "retry")
-    else:
+    elif Naming(downloads).make_way(download):
         downloads.revive(download.id)
 
 

@@ -56,18 +56,15 @@ class DownloadQueue(DownloadRows):
         """
         if self.owner(dest) is not None:
             return False
-        changes: dict[str, Any] = {
-            "dest_path": name_value(dest),
-            "status": DownloadStatus.QUEUED.value,
-            "wait_reason": None,
-            "blocked_by": None,
-            "error": None,
-        }
+        changes: dict[str, Any] = {"dest_path": name_value(dest), "blocked_by": None}
+        if download.is_live:
+            queued = DownloadStatus.QUEUED.value
+            changes |= {"status": queued, "wait_reason": None, "error": None}
         if keeps_part:
             changes["moved_part"] = name_value(download.part_path)
         else:
             changes |= {"moved_part": None, "part_inode": None, "downloaded_bytes": 0}
-        return self._update(download.id, LIVE, **changes)
+        return self._update(download.id, {download.status}, **changes)
 
     def of_one_release(self, first: int, second: int) -> bool:
         """Whether the friend has said the very same of both downloads."""

@@ -11,6 +11,7 @@ import pytest
 
 from jack.config.model import ServerConfig, ServerType
 from jack.config.secret import Secret
+from jack.downloads.wishes import objection_to_retry, retry_offline
 from jack.errors import StorageError
 from jack.model import DownloadStatus, WaitReason
 from jack.peers.protocol import connector_id
@@ -121,6 +122,35 @@ def test_two_items_of_one_name_arrive_at_the_same_time(running: World) -> None:
     gate.set()
     assert running.until(S.COMPLETED, 1).dest_path == running.completed / "film.mkv"
     assert (running.completed / "film.mkv").read_bytes() == FILM
+
+
+@pytest.mark.usefixtures("wished")
+@pytest.mark.parametrize("running_jack", [True, False])
+def test_a_retry_leaves_the_name_to_another_item_that_has_it_now(
+    running: World, running_jack: bool
+) -> None:
+    peer, gate, other = running.friend(), threading.Event(), "c:movie:2"
+    peer.offer(ITEM, FILM, filename="film.mkv")
+    peer.offer(other, FILM[::-1], filename="film.mkv", etag='"v1"')
+    peer.script(PATH, Answer(410))
+    peer.script(file_path(other), lambda r: replace(peer.honest(r), pause_at=100, gate=gate))
+    running.start()
+    running.drop(peer, ITEM, "a")
+    running.until(S.FAILED, 1)
+    running.drop(peer, other, "b")
+    running.until(S.DOWNLOADING, 2)
+    if running_jack:
+        running.downloads.ask(1, "retry")
+    else:
+        running.stop()
+        assert objection_to_retry(running.row(1), running.downloads) is None
+        retry_offline(running.row(1), running.downloads)
+        running.start()
+    row = running.until(S.COMPLETED, 1)
+    assert row.dest_path.name == second_name(peer, ITEM)
+    assert row.dest_path.read_bytes() == FILM
+    gate.set()
+    assert running.until(S.COMPLETED, 2).dest_path == running.completed / "film.mkv"
 
 
 def test_a_name_that_is_taken_while_bytes_flow_costs_none_of_them(running: World) -> None:

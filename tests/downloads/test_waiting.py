@@ -306,6 +306,7 @@ def test_line_13_a_download_waits_for_space_and_starts_by_itself(
     stepped.drop(peer)
     row = stepped.until(S.WAITING, wait_reason=WaitReason.SPACE, attempts=0)
     assert not row.part_path.exists(), "nothing is written where there is no room"
+    assert row.expected_bytes == len(FILM), "so much has to be free before it is asked for again"
     assert "too little space" in stepped.why()
     assert "by itself" in stepped.why()
     on_agenda(stepped, ("row", 1))
