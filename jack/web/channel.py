@@ -17,6 +17,7 @@ from typing import Any
 from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
 
+from jack.web.crowd import home_of
 from jack.web.pace import UploadPace
 from jack.web.parsing import StrictParser
 from jack.web.readahead import ReadAhead
@@ -32,6 +33,8 @@ _UNREAD_BLOCKS = 16
 _UNREAD_BYTES = 16_384
 REQUEST_SECONDS = 30.0
 """From its first byte to the last a request may take so long; it is a few hundred bytes."""
+UNREAD_ANSWER_BYTES = 65_536
+"""Who has not read so much of our answers gets no further one."""
 HAS_SENDFILE = hasattr(os, "sendfile")
 _NOT_THIS_FILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW})
 """What sendfile says of a file system (FUSE, some network folders) that it cannot send from."""
@@ -61,15 +64,17 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         self.sendbuf_len = COPY_BYTES
         self._turn_bytes = 0
         self._is_flushing = False
-        self.waits_since_seconds = time.monotonic()
-        """Since when there is no whole request."""
-        self._due_seconds: float | None = self.waits_since_seconds + REQUEST_SECONDS
+        self.home = home_of(str(self.addr[0]))
+        self._is_stalled = False
+        self.moved_at_seconds = time.monotonic()
+        """When the last byte came or went."""
+        self._due_seconds: float | None = self.moved_at_seconds + REQUEST_SECONDS
 
     def received(self, data: bytes) -> bool:
+        self.moved_at_seconds = now = time.monotonic()
         before = self.request
         taken = bool(super().received(data))
         if self.request is None or self.request is not before:
-            self.waits_since_seconds = now = time.monotonic()
             self._due_seconds = now + REQUEST_SECONDS if self.request else None
         return taken
 
@@ -77,7 +82,8 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         """Also gives up those who send their request byte by byte, for a waitress that hears
         anything at all takes them for alive.
         """
-        is_readable = bool(super().readable())
+        self._is_stalled = self._is_stalled and _unarrived(self.socket) > UNREAD_ANSWER_BYTES
+        is_readable = bool(super().readable()) and not self._is_stalled
         if self._due_seconds is not None:
             now = time.monotonic()
             if not is_readable:  # we do not listen, so it cannot be late
@@ -85,10 +91,21 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
             self.will_close = self.will_close or now > self._due_seconds
         return is_readable
 
+    def handle_read(self) -> None:
+        """Not from those who ask on without reading: the system would keep all their answers."""
+        self._is_stalled = _unarrived(self.socket) > UNREAD_ANSWER_BYTES
+        if not self._is_stalled:
+            super().handle_read()
+
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing would be lost if it was closed now but half a request."""
-        return not self.requests and not self.total_outbufs_len
+    def carries_file(self) -> bool:
+        """Whether a file is on its way, which only a key can bring about."""
+        return self._window is not None and bool(self.total_outbufs_len)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether an answer is being made."""
+        return bool(self.requests)
 
     def writable(self) -> bool:
         """Not while a thread of the application sends: the loop could only spin until it has. If
@@ -142,6 +159,8 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         else:
             sent = self._send_paced(self._pace, data, wanted, do_close)
         self._turn_bytes += sent
+        if sent:
+            self.moved_at_seconds = time.monotonic()
         return sent
 
     def _send_paced(

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
@@ -20,6 +19,7 @@ from jack.errors import JackError, UserError
 from jack.support.congestion import ask_for_bbr
 from jack.support.ports import holder_of
 from jack.web.channel import FairChannel
+from jack.web.crowd import Crowd
 from jack.web.pace import UploadPace
 from jack.web.readahead import ReadAhead
 
@@ -38,6 +38,10 @@ LOOP_SECONDS = 1.0
 ENTRANCE_SECONDS = 5.0
 READ_AHEAD_SECONDS = 0.5
 _STUMBLE_SECONDS = 0.1
+_OUR_OWN = 8
+"""More than the listening socket and the pipe that waitress counts too: its limit lets nobody in,
+ours makes room.
+"""
 _ANY_ADDRESS = frozenset({"", "*", "::"})
 
 
@@ -62,6 +66,8 @@ class Server:
         self._app = app
         self._pace = pace
         self._ahead = ReadAhead()
+        self._crowd = Crowd(MAX_CONNECTIONS)
+        self._has_newcomer = False
         self._threads = threads
         self._socket = _bound(host, port)
         ask_for_bbr(self._socket)
@@ -86,9 +92,9 @@ class Server:
             # Beyond the mark waitress has the thread wait until the other side has read.
             outbuf_high_watermark=sys.maxsize,
             channel_timeout=IDLE_CONNECTION_SECONDS,
-            connection_limit=MAX_CONNECTIONS,
+            connection_limit=MAX_CONNECTIONS + _OUR_OWN,
         )
-        self._server.channel_class = partial(FairChannel, pace=self._pace, ahead=self._ahead)
+        self._server.channel_class = self._welcome
         # "Task queue depth" is no news: more requests than threads is an ordinary moment.
         queue_log = logging.getLogger(f"{__name__}.queue")
         queue_log.setLevel(logging.ERROR)
@@ -125,15 +131,22 @@ class Server:
                 log.exception("the loop of the HTTP side stumbled and goes on")
                 self._stopping.wait(_STUMBLE_SECONDS)
 
+    def _welcome(self, *args: Any, **kwargs: Any) -> FairChannel:
+        self._has_newcomer = True
+        return FairChannel(*args, pace=self._pace, ahead=self._ahead, **kwargs)
+
     def _make_room(self) -> None:
-        """At the limit of connections waitress lets nobody in any more. Who has been there longest
-        without asking for anything leaves first.
+        """Close those that are to leave. Waitress waits until the socket takes bytes, and so never
+        closes on somebody who does not read. Between two rounds of the loop, for within one a new
+        connection could get the number of one that was closed, and its events.
         """
-        server = self._server
-        if len(server._map) >= MAX_CONNECTIONS:
-            idle = [channel for channel in server.active_channels.values() if channel.is_idle]
-            if idle:
-                min(idle, key=lambda channel: channel.waits_since_seconds).will_close = True
+        channels = self._server.active_channels
+        for channel in [one for one in channels.values() if one.will_close]:
+            channel.handle_close()
+        if self._has_newcomer or len(channels) >= MAX_CONNECTIONS:
+            self._has_newcomer = False
+            for channel in self._crowd.leaving(channels.values()):
+                channel.handle_close()
 
     def _close_server(self, loop: threading.Thread, deadline: float) -> bool:
         """Whether all is closed. The loop ends first, for it works on the same connections."""

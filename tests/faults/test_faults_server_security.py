@@ -5,6 +5,7 @@ browsers that are made to ask, and jacks that ask each other in a circle.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import random
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ import requests
 from flask import Flask
 
 from jack import http_side
-from jack.web import channel, server
+from jack.web import channel, crowd, server
 from tests.scenarios.harness import Jack, Port
 from tests.support.sharing_jack import KEY, SharingJack, sharing_jack, status_of
 from tests.support.waiting import eventually
@@ -88,7 +90,8 @@ def test_two_hundred_who_send_a_byte_at_a_time_do_not_slow_the_others_down(
     request.addfinalizer(you.close)
     you.start()
     address = ("127.0.0.1", port.number)
-    with dripping(lambda: socket.create_connection(address, 20), 200) as drip:
+    homes = itertools.cycle([(f"127.0.1.{number}", 0) for number in range(1, 11)])
+    with dripping(lambda: socket.create_connection(address, 20, next(homes)), 200) as drip:
         for _ in range(5):
             assert drip() == 200
             prompt(port.url)
@@ -169,27 +172,109 @@ def asking(path: str, *fields: str, key: str = KEY) -> bytes:
     ).encode()
 
 
+def long_list(root: Path) -> None:
+    """What makes the list of a jack in `root` about 550 kB long."""
+    (root / "video").mkdir()
+    for number in range(LONG_LIST):
+        (root / "video" / f"{number:04}{'x' * 200} (2020).mkv").touch()
+
+
 @pytest.mark.fault("P24")
 @pytest.mark.parametrize("what", ["files", "lists"])
 def test_eight_who_ask_on_behind_a_large_answer_that_they_do_not_read_hold_no_thread(
-    jack: SharingJack, what: str
+    tmp_path: Path, what: str
 ) -> None:
-    """As many as there are threads, with a friend's key; the lists have about 550 kB each."""
-    url = jack.share("big.mkv") + "/file"
-    os.truncate(jack.folder / "big.mkv", 64 * 1024 * 1024)
+    """As many as there are threads, with a friend's key."""
     if what == "lists":
-        for number in range(LONG_LIST):
-            (jack.folder / f"{number:04}{'x' * 200} (2020).mkv").touch()
-        assert 540_000 < len(jack.get("/peer/search").content) < 1024 * 1024
+        long_list(tmp_path)
+    with sharing_jack(tmp_path) as jack, contextlib.ExitStack() as stack:
         url = "/peer/search"
-    request = asking(url)
-    with contextlib.ExitStack() as stack:
+        if what == "files":
+            url = jack.share("big.mkv") + "/file"
+            os.truncate(jack.folder / "big.mkv", 64 * 1024 * 1024)
+        else:
+            assert 540_000 < len(jack.get(url).content) < 1024 * 1024
         for _ in range(8):
             sock = stack.enter_context(jack.connect(receive_bytes=4096))
-            sock.sendall(request * 40)
+            sock.sendall(asking(url) * 40)
             assert sock.recv(12) == b"HTTP/1.1 200"
         prompt(jack.url)
         assert jack.get("/handshake").ok
+
+
+@pytest.mark.fault("P24")
+def test_those_who_do_not_read_a_list_make_room_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their sockets never take another byte, so only jack itself can end them."""
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 20)
+    long_list(tmp_path)
+    with sharing_jack(tmp_path) as jack, contextlib.ExitStack() as stack:
+        readers = [stack.enter_context(jack.connect(receive_bytes=4096)) for _ in range(18)]
+        for reader in readers:
+            reader.sendall(asking("/peer/search"))
+            assert reader.recv(12) == b"HTTP/1.1 200"
+        for _ in range(30):
+            stack.enter_context(jack.connect())
+            prompt(jack.url)
+    said = [line for line in caplog.messages if "too many connections" in line]
+    assert len(said) == 1
+
+
+@pytest.mark.fault("P24")
+def test_one_address_has_no_more_than_its_share_of_the_connections(jack: SharingJack) -> None:
+    """Uploads do not count: a key and a place are needed for these."""
+    url = jack.share("big.mkv") + "/file"
+    os.truncate(jack.folder / "big.mkv", 64 * 1024 * 1024)
+    with contextlib.ExitStack() as stack:
+        reader = stack.enter_context(jack.connect(receive_bytes=4096))
+        reader.sendall(asking(url))
+        assert reader.recv(12) == b"HTTP/1.1 200"
+        socks = [stack.enter_context(jack.connect()) for _ in range(crowd.PER_ADDRESS + 8)]
+        assert [sock.recv(1) for sock in socks[:8]] == [b""] * 8
+        socks[-1].sendall(PING)
+        assert socks[-1].recv(12) == b"HTTP/1.1 200"
+        assert reader.recv(4096)
+
+
+def unread(port: int, ours: int) -> tuple[int, int]:
+    """Bytes that wait in the system on the server's side: to be sent, and to be read (proc(5))."""
+    for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]:
+        fields = line.split()
+        ends = [int(end.rpartition(":")[2], 16) for end in fields[1:3]]
+        if ends == [port, ours]:
+            to_send, to_read = fields[4].split(":")
+            return int(to_send, 16), int(to_read, 16)
+    raise AssertionError("the server has closed the connection")
+
+
+def has_grown(port: int, ours: int, before: int) -> bool:
+    return unread(port, ours)[0] > before
+
+
+@pytest.mark.fault("P24")
+@pytest.mark.skipif(not Path("/proc/net/tcp6").exists(), reason="needs Linux")
+def test_who_asks_on_without_a_key_and_without_reading_is_not_heard_any_more(
+    jack: SharingJack,
+) -> None:
+    """Else the system would keep megabytes of refusals for each connection."""
+    with jack.connect(receive_bytes=4096) as sock:
+        ours = sock.getsockname()[1]
+        for _ in range(400):
+            before = unread(jack.port, ours)[0]
+            sock.sendall(b"GET /peer/search HTTP/1.1\r\n" + HOST + b"\r\n")
+            if before > channel.UNREAD_ANSWER_BYTES:
+                break
+            # The first ones go to the reader's side, which then takes no more.
+            with contextlib.suppress(AssertionError):
+                eventually(
+                    partial(has_grown, jack.port, ours, before), seconds=10 if before else 0.5
+                )
+        for _ in range(3):
+            prompt(jack.url)
+        to_send, to_read = unread(jack.port, ours)
+        assert to_read > 0
+        assert to_send < channel.UNREAD_ANSWER_BYTES + 4096
 
 
 # -- keys ----------------------------------------------------------------------------------------
