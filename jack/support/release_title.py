@@ -130,12 +130,11 @@ def release_title(name: str, facts: Facts) -> str:
     """`name` (without a file's extension) when it says what `facts` do, else what they say before
     what `name` tells beyond them.
     """
-    said = quality_of(name)
-    wanted = _quality_in(facts.quality)
     if not _says(name, facts):
         name = _composed(name, facts)
-    if _contradict(said, wanted):
-        name = _head(facts, name) if facts.year or facts.is_episode else name
+    is_known = facts.is_episode or facts.year is not None
+    if is_known and _contradict(quality_of(name), _quality_in(facts.quality)):
+        name = _head(facts, name)
     return with_quality(name, facts.quality)
 
 
@@ -244,7 +243,9 @@ def _composed(name: str, facts: Facts) -> str:
     head = _head(facts, name)
     if not tail.strip(" ._-"):
         return head
-    return head + (separator(head) if tail[0].isalnum() or tail[0] in "[(" else "") + tail
+    whole = head + (separator(head) if tail[0].isalnum() or tail[0] in "[(" else "") + tail
+    # A year or a number behind the right one may be read instead of it.
+    return whole if _says(whole, facts) else head
 
 
 def _head(facts: Facts, name: str) -> str:

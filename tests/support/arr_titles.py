@@ -97,6 +97,7 @@ def read_episode(title: str) -> Read | None:
 
 
 def _quality(title: str, alone: str) -> str:
+    title = title.replace("_", " ")
     found = _RESOLUTION.search(title)
     lines = next((group for group in found.groups() if group), None) if found else None
     sources = [match.lastgroup or "" for match in _SOURCE.finditer(title)]

@@ -45,6 +45,7 @@ FERRY = Facts("The Long Ferry", None, 1, (1,), quality="WEBDL-1080p")
         # Numbers in titles.
         ("a", Facts("Blade 2049", 2017, quality="Bluray-2160p"), None, None),
         ("Blade 2049 (2017) 2160p", Facts("Blade 2049", 2017, quality="Bluray-2160p"), None, None),
+        ("Jahr.2018.2049.x264", COMET, None, None),
         ("b", Facts("2012", 2009, quality="HDTV-720p"), None, None),
         ("c", Facts("Charlotte's Web", 2006, quality="Remux-2160p"), None, None),
         (
