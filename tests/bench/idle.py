@@ -72,7 +72,7 @@ def start(s: Site, rows: int) -> None:
     for number in range(3):
         begin = time.monotonic()
         with s.run("you", config(s, http=False)) as you:
-            until(lambda runs=number + 1: _starts(s) == runs)  # type: ignore[misc]
+            until(lambda runs=number + 1: starts(s) == runs)  # type: ignore[misc]
             times.append(time.monotonic() - begin)
             memory.append(gauge.read(you.pid).resident / MIB)
     print(
@@ -81,18 +81,18 @@ def start(s: Site, rows: int) -> None:
     )
 
 
-def _starts(s: Site) -> int:
+def starts(s: Site) -> int:
     log = s.root / "you.log"
     return log.read_text().count("jack is up") if log.exists() else 0
 
 
 def idle(s: Site, seconds: float, http: bool) -> None:
-    runs = _starts(s)
+    runs = starts(s)
     with s.run("you", config(s, http)) as you:
-        until(lambda: _starts(s) > runs)
-        _pause(5)
+        until(lambda: starts(s) > runs)
+        pause(5)
         before = gauge.read(you.pid)
-        _pause(seconds)
+        pause(seconds)
         after = gauge.read(you.pid)
     cpu = (after.cpu_seconds - before.cpu_seconds) / seconds
     wakeups = (after.wakeups - before.wakeups) / seconds
@@ -121,13 +121,13 @@ def busy(s: Site, seconds: float) -> None:
         for release in releases:
             peer.offer(release.id, b"", filename=release.filename, size=size)
             peer.always(file_path(release.id), slowly)
-        runs = _starts(s)
+        runs = starts(s)
         with s.run("you", config(s, http=True)) as you:
-            until(lambda: _starts(s) > runs)
+            until(lambda: starts(s) > runs)
             for release in releases:
                 s.drop(release)
             until(lambda: len(list(s.done.glob("*.part"))) == FILMS)
-            _pause(seconds)
+            pause(seconds)
             now = gauge.read(you.pid)
     print(
         f"  busy, {FILMS} downloads of {size / GB:.0f} GB: {now.resident / MIB:.1f} MiB resident,"
@@ -146,7 +146,7 @@ def status(s: Site) -> None:
         )
 
 
-def _pause(seconds: float) -> None:
+def pause(seconds: float) -> None:
     end = time.monotonic() + seconds
     until(lambda: time.monotonic() >= end, seconds + 10, 0.25)
 

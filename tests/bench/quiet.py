@@ -1,0 +1,227 @@
+"""What jack costs while little goes on: `python -m tests.bench.quiet [WHAT] [--seconds S]`.
+
+limited   uploads below `uploadBytesPerSecond`: rate, CPU of the server and of the readers, TCP
+          segments of the whole machine against the least an ordinary line (MTU 1500) allows
+slow      readers that take 50 kB/s each, without a limit
+friend    a download from a friend who gives 400 kB/s, in pieces of 1,400 bytes and of 16 KiB
+stubs     500 stubs of a friend who is away
+idle      nothing at all
+
+CPU in percent of one core, of real processes on loopback. The readers announce segments of 1,460
+bytes, as on an ordinary line. Prints a table; asserts nothing. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jack.model import Release
+from jack.peers.protocol import file_path
+from tests.bench import gauge
+from tests.bench.idle import config, pause, starts
+from tests.bench.serving import ask
+from tests.bench.site import GIB, MIB, Site, site, until
+from tests.support.scripted_peer import Answer, Request, ScriptedPeer
+
+SEGMENT_BYTES = 1448
+LIMITS = (
+    (16 * 1024, 1),
+    (400_000, 1),
+    (400_000, 16),
+    (4_000_000, 1),
+    (100 * MIB, 1),
+    (100 * MIB, 16),
+)
+WARM_SECONDS = 3.0
+STUBS = 500
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a process, and of the machine, over a while."""
+
+    cpu: float
+    wakeups: float
+    segments: float
+
+
+@contextlib.contextmanager
+def costs(pid: int) -> Iterator[list[Cost]]:
+    """What goes on inside the block; the list is filled at its end."""
+    found: list[Cost] = []
+    first, segments, begin = gauge.read(pid), _segments(), time.monotonic()
+    yield found
+    last, seconds = gauge.read(pid), time.monotonic() - begin
+    found.append(
+        Cost(
+            (last.cpu_seconds - first.cpu_seconds) / seconds,
+            (last.wakeups - first.wakeups) / seconds,
+            (_segments() - segments) / seconds,
+        )
+    )
+
+
+def _segments() -> int:
+    """Sent by this machine, those without data included."""
+    names, values = (
+        line.split() for line in Path("/proc/net/snmp").read_text().splitlines() if "Tcp:" in line
+    )
+    return int(values[names.index("OutSegs")])
+
+
+def show(what: str, cost: Cost, more: str = "") -> None:
+    print(
+        f"  {what:42} {cost.cpu * 100:6.2f} % of a core {cost.wakeups:7.1f} wake-ups/s"
+        f" {cost.segments:9.0f} segments/s{more}"
+    )
+
+
+# -- serving -------------------------------------------------------------------------------------
+
+
+def read(port: int, path: str, rate: int, counted: Any, stop: Any, pids: Any) -> None:
+    """At `rate`, or as fast as it comes (0); counts bytes."""
+    pids.put(os.getpid())
+    with socket.socket() as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1460)
+        if rate:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        sock.settimeout(30)
+        sock.connect(("127.0.0.1", port))
+        ask(sock, path)
+        while b" 200 " not in sock.recv(65_536)[:20]:  # many at once are told to come again
+            stop.wait(0.5)
+            ask(sock, path)
+        buffer = bytearray(max(rate // 4, 4096) if rate else 262_144)
+        while not stop.is_set():
+            got = sock.recv_into(buffer)
+            with counted.get_lock():
+                counted.value += got
+            if rate:
+                stop.wait(got / rate)
+
+
+def serving(limit: int, readers: int, rate: int, seconds: float) -> None:
+    with site() as s:
+        with (s.video / "Bench-{tmdb-603}.mkv").open("wb") as out:
+            out.truncate(4 * GIB)
+        path = file_path(s.releases()[0].id)
+        share = {"maxUploads": readers, "uploadBytesPerSecond": limit}
+        counted, stop = multiprocessing.Value("q", 0), multiprocessing.Event()
+        pids: Any = multiprocessing.Queue()
+        with s.run("friend", {**s.friend(), "share": share}) as process:
+            s.wait_for_friend()
+            running = [
+                multiprocessing.Process(target=read, args=(s.port, path, rate, counted, stop, pids))
+                for _ in range(readers)
+            ]
+            for one in running:
+                one.start()
+            theirs = [pids.get() for _ in running]
+            pause(WARM_SECONDS)
+            before, begin = counted.value, time.monotonic()
+            cpu = sum(gauge.read(pid).cpu_seconds for pid in theirs)
+            with costs(process.pid) as found:
+                pause(seconds)
+            cpu = sum(gauge.read(pid).cpu_seconds for pid in theirs) - cpu
+            per_second = (counted.value - before) / (time.monotonic() - begin)
+            stop.set()
+            for one in running:
+                one.join()
+    what = f"{readers} at {limit or readers * rate:,} bytes/s"
+    show(
+        what,
+        found[0],
+        f" (data alone {per_second / SEGMENT_BYTES:.0f}), readers {cpu / seconds * 100:.2f} %,"
+        f" {per_second / (limit or readers * rate):.3f} of the rate",
+    )
+
+
+def limited(seconds: float) -> None:
+    print("limited: uploads below uploadBytesPerSecond")
+    for limit, readers in LIMITS:
+        serving(limit, readers, 0, seconds)
+
+
+def slow(seconds: float) -> None:
+    print("slow: readers of 50 kB/s each, no limit")
+    for readers in (1, 8):
+        serving(0, readers, 50_000, seconds)
+
+
+# -- downloading ---------------------------------------------------------------------------------
+
+
+def friend(seconds: float) -> None:
+    print("friend: a download of 400,000 bytes/s, at the reader")
+    for piece in (1400, 16_384):
+        with site() as s, ScriptedPeer(port=s.port) as peer:
+            release = Release("c0ffee00:movie:slow", "Slow", "Slow.mkv", 2000, GIB)
+            peer.offer(release.id, b"", filename=release.filename, size=release.size)
+            whole = Answer(200, {"ETag": '"v1"'}, bytes(64 * MIB), length=GIB, piece_bytes=piece)
+            peer.always(file_path(release.id), _at(whole, piece / 400_000))
+            with running(s) as pid:
+                s.drop(release)
+                until(lambda s=s: any(s.done.glob("*.part")))  # type: ignore[misc]
+                pause(WARM_SECONDS)
+                with costs(pid) as found:
+                    pause(seconds)
+        show(f"pieces of {piece:,} bytes", found[0])
+
+
+def _at(answer: Answer, pause_seconds: float) -> Callable[[Request], Answer]:
+    made = Answer(**{**vars(answer), "piece_pause_seconds": pause_seconds})
+    return lambda request: made
+
+
+@contextlib.contextmanager
+def running(s: Site) -> Iterator[int]:
+    runs = starts(s)
+    with s.run("you", config(s, http=True)) as you:
+        until(lambda: starts(s) > runs)
+        yield you.pid
+
+
+def stubs(seconds: float) -> None:
+    print(f"stubs: {STUBS} of a friend who is away")
+    with site() as s, running(s) as pid:
+        for number in range(STUBS):
+            name = f"Film {number}"
+            s.drop(Release(f"c0ffee00:movie:{number}", name, f"{name}.mkv", 2000, 1000))
+        pause(2 * WARM_SECONDS)
+        with costs(pid) as found:
+            pause(seconds)
+    show("waiting", found[0])
+
+
+def idle(seconds: float) -> None:
+    print("idle")
+    with site() as s, running(s) as pid:
+        pause(WARM_SECONDS)
+        with costs(pid) as found:
+            pause(seconds)
+    show("with the HTTP side", found[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    steps = {one.__name__: one for one in (limited, slow, friend, stubs, idle)}
+    parser.add_argument("what", nargs="?", choices=(*steps, "all"), default="all")
+    parser.add_argument("--seconds", type=float, default=10, help="how long to look at each")
+    options = parser.parse_args()
+    for name, step in steps.items():
+        if options.what in {name, "all"}:
+            step(options.seconds)
+
+
+if __name__ == "__main__":
+    main()
