@@ -18,7 +18,7 @@ URL = "http://127.0.0.1:7878"
 def config(tmp_path: Path, **blocks: Any) -> Config:
     server = {"name": "R", "type": "radarr", "url": URL, "apiKey": "k-arr"}
     whole: dict[str, Any] = {
-        "jack": {"internalUrl": "http://nas:5225", "apiKey": "k-jack"},
+        "jack": {"internalUrl": "http://nas:5225", "apiKey": "k-jack-0123456789"},
         "downloads": {"watchPath": "/t/watch", "completedPath": "/t/completed"},
         "servers": [{**server, **blocks.pop("server", {})}],
         **blocks,
@@ -37,7 +37,7 @@ def test_jack_registers_when_it_can_serve_what_it_is_asked_for(
 @pytest.mark.parametrize(
     "blocks",
     [
-        {"jack": {"apiKey": "k-jack"}},
+        {"jack": {"apiKey": "k-jack-0123456789"}},
         {"jack": {"internalUrl": "http://nas:5225"}},
         {"downloads": None},
         {"servers": None},

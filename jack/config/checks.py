@@ -101,12 +101,16 @@ def shared_with_key(draft: Draft, reading: Reading) -> None:
 
 
 def keys_told_apart(draft: Draft, reading: Reading) -> None:
-    """A friend with the owner's key could do everything, and could not be shut out."""
+    """Whoever else has the owner's key could do everything, and could not be shut out."""
     jack = draft.values.get("jack")
     own = jack.values.get("api_key") if jack is not None else None
-    for friend in draft.values.get("friends") or ():
-        if own is not None and friend.values.get("api_key") == own:
-            reading.report(
-                friend.at["api_key"],
-                "this is jack.apiKey, which opens everything: make up another key for this friend",
-            )
+    remedies = {
+        "friends": "make up another key for this friend",
+        "peers": "this friend must give you another one, or give jack.apiKey another value",
+    }
+    for name, remedy in remedies.items():
+        for entry in draft.values.get(name) or ():
+            if own is not None and entry.values.get("api_key") == own:
+                reading.report(
+                    entry.at["api_key"], f"this is jack.apiKey, which opens everything: {remedy}"
+                )

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from jack.config import checks, kinds
 from jack.config.blocks import block, key, list_of
-from jack.config.secret import Secret, headers, secret
+from jack.config.secret import Secret, headers, own_key, secret
 from jack.config.urls import port_of, url
 
 DEFAULT_PORT = 5225
@@ -66,7 +66,7 @@ class JackConfig:
     internal_url: str | None = field(
         metadata=key("internalUrl", url, default=None, formerly=("baseUrl",))
     )
-    api_key: Secret | None = field(metadata=key("apiKey", secret, default=None))
+    api_key: Secret | None = field(metadata=key("apiKey", own_key, default=None))
     state_path: Path = field(metadata=key("statePath", kinds.absolute_path, default=None))
 
     @property
@@ -170,7 +170,7 @@ class FriendConfig:
     """
 
     name: str = field(metadata=key("name", kinds.name))
-    api_key: Secret = field(metadata=key("apiKey", secret))
+    api_key: Secret = field(metadata=key("apiKey", own_key))
     max_downloads: int = field(default=0, metadata=key("maxDownloads", kinds.integer(0, 64)))
     enabled: bool = field(default=True, metadata=key("enabled", kinds.boolean))
 

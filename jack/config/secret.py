@@ -11,6 +11,7 @@ from jack.config.tree import At, Entries, Node, Problem, Scalar, is_null
 from jack.support.files import NotRegular, read_regular
 
 MAX_SECRET_BYTES = 64 * 1024
+MIN_KEY_CHARACTERS = 16
 
 _PLACEHOLDERS = frozenset(
     "changeme changethis changeit replaceme replacethis fillmein apikey apikeyhere"
@@ -76,6 +77,30 @@ def secret(node: Node, reading: Reading) -> Secret:
         raise Problem(source.at, f"this secret {problem}")
     is_from_file = isinstance(node, Entries) and node.pairs[0][0].text == "file"
     return Secret(value, source.text if is_from_file else None)
+
+
+def own_key(node: Node, reading: Reading) -> Secret:
+    """A key that opens jack: anybody on the network may try to guess it."""
+    found = secret(node, reading)
+    value = found.reveal()
+    if len(value) < MIN_KEY_CHARACTERS:
+        raise Problem(
+            _place_of(node),
+            f"this key opens jack and has {len(value)} characters, which can be guessed; it needs"
+            f" at least {MIN_KEY_CHARACTERS}: `openssl rand -hex 16` makes one",
+        )
+    if not value.isascii():
+        # http.client sends such a header as Latin-1, other programs as UTF-8.
+        raise Problem(
+            _place_of(node),
+            "this key opens jack and holds a character that not every program sends alike; use"
+            " letters a to z, digits and plain punctuation only",
+        )
+    return found
+
+
+def _place_of(node: Node) -> At:
+    return node.pairs[0][1].at if isinstance(node, Entries) else node.at
 
 
 def headers(node: Node, reading: Reading) -> Mapping[str, Secret]:

@@ -63,7 +63,7 @@ def config(s: Site, http: bool) -> dict[str, object]:
     made["downloads"] = downloads
     if http:
         url = f"http://127.0.0.1:{free_port()}"
-        made["jack"] = {"statePath": str(s.state), "internalUrl": url, "apiKey": KEY}
+        made["jack"] = {"statePath": str(s.state), "internalUrl": url, "apiKey": KEY[::-1]}
     return made
 
 

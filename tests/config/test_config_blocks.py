@@ -24,11 +24,20 @@ Expect = Callable[..., None]
         ("jack: {§zzz: k}", "unknown key zzz: known here are internalUrl, apiKey, statePath"),
         ("jack: {§zzz: }", "unknown key zzz"),
         ("jack: {§'': a}", "no key that jack knows"),
-        ("jack: {§<<: {apiKey: k}}", "merge keys (<<) are not supported"),
+        ("jack: {§<<: {apiKey: kkkkkkkkkkkkkkkk}}", "merge keys (<<) are not supported"),
         ("downloads: {watchPath: /w, completedPath: /c, §watch_mode: poll}", "mean watchMode?"),
-        ("library: [{§path: /a, folder: /b}]\njack: {apiKey: k}", "known here are folder"),
-        ("jack: {apiKey: a,\n  §apiKey: b}", "the key apiKey is already given on line 1"),
-        ("peers: []\njack: {apiKey: k}\n§peers: []", "the key peers is already given on line 1"),
+        (
+            "library: [{§path: /a, folder: /b}]\njack: {apiKey: kkkkkkkkkkkkkkkk}",
+            "known here are folder",
+        ),
+        (
+            "jack: {apiKey: aaaaaaaaaaaaaaaa,\n  §apiKey: bbbbbbbbbbbbbbbb}",
+            "the key apiKey is already given on line 1",
+        ),
+        (
+            "peers: []\njack: {apiKey: kkkkkkkkkkkkkkkk}\n§peers: []",
+            "the key peers is already given on line 1",
+        ),
         ("jack: §text", "a block with the keys internalUrl, apiKey, statePath"),
         ("downloads: §[]", "a block with the keys watchPath"),
         ("peers: §{}", "expected a list"),
@@ -49,10 +58,10 @@ def test_a_block_that_is_not_what_it_should_be_is_refused_at_its_place(
         ("downloads:\n  §watchPath: /w\n", "completedPath is required here"),
         ("downloads:\n  §completedPath: /c\n", "watchPath is required here"),
         ("downloads: {watchPath: /w, completedPath: §~}", "completedPath is required here"),
-        ("peers:\n- §url: http://a\n  apiKey: k\n", "name is required here"),
-        ("peers: [§{name: a, apiKey: k}]", "url is required here"),
-        ("servers: [§{name: a, url: http://a, apiKey: k}]", "type is required here"),
-        ("jack: {apiKey: k}\nlibrary: [§{}]", "folder is required here"),
+        ("peers:\n- §url: http://a\n  apiKey: kkkkkkkkkkkkkkkk\n", "name is required here"),
+        ("peers: [§{name: a, apiKey: kkkkkkkkkkkkkkkk}]", "url is required here"),
+        ("servers: [§{name: a, url: http://a, apiKey: kkkkkkkkkkkkkkkk}]", "type is required here"),
+        ("jack: {apiKey: kkkkkkkkkkkkkkkk}\nlibrary: [§{}]", "folder is required here"),
         (
             "servers: [{name: a, type: radarr, url: http://a, apiKey: k, pathMap: [§{jack: /j}]}]",
             "arr is required here",
@@ -80,7 +89,9 @@ def test_nothing_to_do_is_no_problem(load: Load) -> None:
 
 
 def test_a_short_server_gets_its_defaults(load: Load) -> None:
-    (server,) = load("servers: [{name: a, type: radarr, url: http://a, apiKey: k}]").servers
+    (server,) = load(
+        "servers: [{name: a, type: radarr, url: http://a, apiKey: kkkkkkkkkkkkkkkk}]"
+    ).servers
     assert dict(server.headers) == {}
     assert (server.source, server.destination, server.path_map) == (True, True, ())
     assert server.autoregister == AutoregisterConfig(enable=True, priority=1)
@@ -191,25 +202,29 @@ def test_peers_at_different_places_are_fine(load: Load, first: str, second: str)
     ("marked", "words"),
     [
         (
-            "peers: [{name: Ann, url: http://a, apiKey: k},\n"
-            "{name: §ann, url: http://b, apiKey: k}]",
+            "peers: [{name: Ann, url: http://a, apiKey: kkkkkkkkkkkkkkkk},\n"
+            "{name: §ann, url: http://b, apiKey: kkkkkkkkkkkkkkkk}]",
             "a peer of this name",
         ),
         (
-            "servers:\n- {name: X, type: radarr, url: http://a, apiKey: k}\n"
-            "- {name: §x, type: sonarr, url: http://b, apiKey: k}",
+            "servers:\n- {name: X, type: radarr, url: http://a, apiKey: kkkkkkkkkkkkkkkk}\n"
+            "- {name: §x, type: sonarr, url: http://b, apiKey: kkkkkkkkkkkkkkkk}",
             "a server of this name is already given on line 2",
         ),
         (
-            "jack: {apiKey: k}\nlibrary: [{folder: /v}, {folder: §/v/}]",
+            "jack: {apiKey: kkkkkkkkkkkkkkkk}\nlibrary: [{folder: /v}, {folder: §/v/}]",
             "this folder is already given on line 2",
         ),
         (
-            "jack: {apiKey: k}\nfriends: [{name: Ann, apiKey: a},\n{name: §ann, apiKey: b}]",
+            "jack: {apiKey: kkkkkkkkkkkkkkkk}\n"
+            "friends: [{name: Ann, apiKey: aaaaaaaaaaaaaaaa},\n"
+            "{name: §ann, apiKey: bbbbbbbbbbbbbbbb}]",
             "a friend of this name is already given on line 2",
         ),
         (
-            "jack: {apiKey: k}\nfriends: [{name: Ann, apiKey: a},\n{name: Ben, apiKey: §a}]",
+            "jack: {apiKey: kkkkkkkkkkkkkkkk}\n"
+            "friends: [{name: Ann, apiKey: aaaaaaaaaaaaaaaa},\n"
+            "{name: Ben, apiKey: §aaaaaaaaaaaaaaaa}]",
             "this key is already given on line 2",
         ),
     ],
@@ -221,7 +236,9 @@ def test_what_must_be_unique_is_refused_the_second_time(
 
 
 def test_every_repetition_names_the_first(problems: Problems) -> None:
-    peers = "\n".join(f"- {{name: a, url: http://h{n}, apiKey: k}}" for n in range(3))
+    peers = "\n".join(
+        f"- {{name: a, url: http://h{n}, apiKey: kkkkkkkkkkkkkkkk}}" for n in range(3)
+    )
     assert [line.partition("jack.yaml")[2] for line in problems(f"peers:\n{peers}")] == [
         ":3:10: peers[1].name: a peer of this name is already given on line 2",
         ":4:10: peers[2].name: a peer of this name is already given on line 2",
@@ -233,7 +250,10 @@ def test_every_repetition_names_the_first(problems: Problems) -> None:
     [
         ("library: §[{folder: /v}]", "nothing of this library would be shared"),
         ("jack: {statePath: /s}\nlibrary: §[{folder: /v}]", "set jack.apiKey"),
-        ("friends: §[{name: Ann, apiKey: k}]", "could not reach jack: set jack.apiKey"),
+        (
+            "friends: §[{name: Ann, apiKey: kkkkkkkkkkkkkkkk}]",
+            "could not reach jack: set jack.apiKey",
+        ),
     ],
 )
 def test_what_needs_the_http_side_needs_its_key(
@@ -277,13 +297,50 @@ def test_all_problems_are_reported_together_in_the_order_of_the_file(problems: P
     ]  # fmt: skip
 
 
+def test_a_peer_whose_key_is_the_owners_is_refused(expect_problem: Expect) -> None:
+    """Whoever gave us that key knows what opens everything here."""
+    text = (
+        "jack: {apiKey: same-for-everybody}\n"
+        "peers: [{name: Ann, url: http://a, apiKey: §same-for-everybody}]"
+    )
+    expect_problem(text, "this is jack.apiKey, which opens everything")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "jack: {apiKey: §KEY}",
+        "jack: {apiKey: kkkkkkkkkkkkkkkk}\nfriends: [{name: Ann, apiKey: §KEY}]",
+        "jack: {apiKey: {env: §SHORT}}",
+    ],
+)
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("fifteen-letters", "has 15 characters, which can be guessed; it needs at least 16"),
+        ("long-enough-and-\u00fcber", "not every program sends alike"),
+    ],
+)
+def test_a_key_that_opens_jack_is_long_and_plain(
+    expect_problem: Expect, text: str, key: str, problem: str
+) -> None:
+    expect_problem(text.replace("KEY", key), problem, environ={"SHORT": key})
+
+
+def test_the_key_of_a_peer_may_be_as_short_as_that_peer_likes(load: Load) -> None:
+    (peer,) = load("peers: [{name: Ann, url: http://a, apiKey: short}]").peers
+    assert peer.api_key.reveal() == "short"
+
+
 def test_a_friend_cannot_have_the_owners_key(expect_problem: Expect) -> None:
-    text = "jack: {apiKey: same}\nfriends: [{name: Ann, apiKey: §same}]"
+    text = "jack: {apiKey: same-for-everybody}\nfriends: [{name: Ann, apiKey: §same-for-everybody}]"
     expect_problem(text, "opens everything", "another key")
 
 
 def test_a_short_friend_gets_its_defaults(load: Load) -> None:
-    config = load("jack: {apiKey: k}\nfriends: [{name: Ann, apiKey: a}]")
+    config = load(
+        "jack: {apiKey: kkkkkkkkkkkkkkkk}\nfriends: [{name: Ann, apiKey: aaaaaaaaaaaaaaaa}]"
+    )
     (friend,) = config.friends
     assert (friend.name, friend.max_downloads, friend.enabled) == ("Ann", 0, True)
     assert friend.api_key.reveal() in config.secrets()
@@ -297,7 +354,11 @@ def test_a_short_friend_gets_its_defaults(load: Load) -> None:
         ("share: {uploadBytesPerSecond: §16383}", "at least 16384"),
         ("share: {uploadBytesPerSecond: §1MB}", "digits only"),
         ("share: {uploadBytesPerSecond: §[]}", "expected a number"),
-        ("jack: {apiKey: k}\nfriends: [{name: a, apiKey: b, maxDownloads: §-1}]", "at least 0"),
+        (
+            "jack: {apiKey: kkkkkkkkkkkkkkkk}\n"
+            "friends: [{name: a, apiKey: bbbbbbbbbbbbbbbb, maxDownloads: §-1}]",
+            "at least 0",
+        ),
     ],
 )
 def test_a_limit_that_would_stop_everything_is_refused(

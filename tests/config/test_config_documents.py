@@ -27,8 +27,8 @@ Expect = Callable[..., None]
         ("§---\n...\n", ["empty"]),
         ("§- jack\n", ["expected keys"]),
         ("§just words\n", ["expected keys"]),
-        ("jack:\n§\tapiKey: k\n", ["a tab", "spaces"]),
-        ("jack: {apiKey: a§", ["not valid YAML"]),
+        ("jack:\n§\tapiKey: kkkkkkkkkkkkkkkk\n", ["a tab", "spaces"]),
+        ("jack: {apiKey: aaaaaaaaaaaaaaaa§", ["not valid YAML"]),
         ("jack: {apiKey: 'a§", ["closing quote"]),
         ("jack: apiKey§: a\n", ["':'"]),
         ("jack:\n  apiKey: §@secret\n", ["needs quotes"]),
@@ -73,9 +73,9 @@ def test_bytes_that_are_not_utf8_are_shown_with_their_place(
 
 
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(load: Load) -> None:
-    config = load(b"\xef\xbb\xbfjack:\r\n  internalUrl: null\r\n  apiKey: k\r\n")
+    config = load(b"\xef\xbb\xbfjack:\r\n  internalUrl: null\r\n  apiKey: kkkkkkkkkkkkkkkk\r\n")
     assert config.jack.api_key is not None
-    assert config.jack.api_key.reveal() == "k"
+    assert config.jack.api_key.reveal() == "k" * 16
 
 
 @pytest.mark.fault("F5")

@@ -109,9 +109,11 @@ TYPESCRIPT = """\
 def test_a_comment_of_jsonc_is_told_how_comments_look_here(expect_problem: Expect) -> None:
     words = ["this comment is JSONC (so are 2 more)", "a comment starts with # and not with //"]
     expect_problem(TYPESCRIPT, *words)
-    expect_problem("jack:\n  §// my key\n  apiKey: abc\n", "this comment is JSONC: this file")
+    expect_problem(
+        "jack:\n  §// my key\n  apiKey: abcdefghijklmnop\n", "this comment is JSONC: this file"
+    )
     expect_problem("jack: {internalUrl: 'http://a' §// mine\n}", "this comment is JSONC: ")
-    expect_problem("jack:\n  apiKey: abc\n  §//the end", "this comment is JSONC: ")
+    expect_problem("jack:\n  apiKey: abcdefghijklmnop\n  §//the end", "this comment is JSONC: ")
 
 
 def test_the_rest_of_a_file_with_such_comments_is_looked_at_as_well(problems: Problems) -> None:

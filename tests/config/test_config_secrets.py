@@ -201,15 +201,15 @@ def test_the_config_hides_its_secrets_and_lists_them_for_redaction(
 ) -> None:
     (tmp_path / "key").write_text("secret-four\n")
     config = load(
-        "jack: {apiKey: secret-one}\n"
+        "jack: {apiKey: secret-number-one}\n"
         "servers: [{name: s, type: sonarr, url: http://s, apiKey: secret-two,"
         " headers: {X-A: secret-three}}]\n"
         f"peers: [{{name: p, url: http://p, apiKey: {{file: {tmp_path}/key}},"
-        " headers: {X-B: secret-one, X-C: {env: FIVE}}}]\n",
+        " headers: {X-B: secret-number-one, X-C: {env: FIVE}}}]\n",
         {"FIVE": "secret-five"},
     )
     assert config.secrets() == (
-        "secret-one", "secret-two", "secret-three", "secret-four", "secret-five",
+        "secret-number-one", "secret-two", "secret-three", "secret-four", "secret-five",
     )  # fmt: skip
     assert "secret-" not in repr(config)
     assert "***" in repr(config)

@@ -21,7 +21,7 @@ def downloads(entry: str) -> str:
 
 
 def server(entry: str) -> str:
-    return f"servers: [{{name: a, type: radarr, url: http://a, apiKey: k, {entry}}}]"
+    return f"servers: [{{name: a, type: radarr, url: http://a, apiKey: kkkkkkkkkkkkkkkk, {entry}}}]"
 
 
 @pytest.mark.fault("F3")
@@ -131,9 +131,9 @@ BAD_PATHS = [
     [
         "downloads: {watchPath: VALUE, completedPath: /c}",
         "downloads: {watchPath: /w, completedPath: VALUE}",
-        "jack: {apiKey: k, statePath: VALUE}",
-        "{jack: {apiKey: k}, library: [{folder: VALUE}]}",
-        "peers: [{name: a, url: http://a, apiKey: k, caFile: VALUE}]",
+        "jack: {apiKey: kkkkkkkkkkkkkkkk, statePath: VALUE}",
+        "{jack: {apiKey: kkkkkkkkkkkkkkkk}, library: [{folder: VALUE}]}",
+        "peers: [{name: a, url: http://a, apiKey: kkkkkkkkkkkkkkkk, caFile: VALUE}]",
         server("pathMap: [{jack: VALUE, arr: /a}]"),
     ],
 )
@@ -191,7 +191,7 @@ def test_a_bad_value_of_a_server_is_refused_at_its_place(
 def test_the_type_of_a_server_is_an_enum_with_a_suggestion(
     load: Load, expect_problem: Expect
 ) -> None:
-    text = "servers: [{name: a, type: TYPE, url: http://a, apiKey: k}]"
+    text = "servers: [{name: a, type: TYPE, url: http://a, apiKey: kkkkkkkkkkkkkkkk}]"
     (read,) = load(text.replace("TYPE", "sonarr")).servers
     assert read.type is ServerType.SONARR
     expect_problem(text.replace("TYPE", "§Radar"), "radarr, sonarr", "did you mean radarr?")
@@ -210,7 +210,7 @@ def test_the_type_of_a_server_is_an_enum_with_a_suggestion(
     ],
 )
 def test_a_name_must_be_short_and_printable(expect_problem: Expect, name: str, words: str) -> None:
-    expect_problem(f"peers: [{{name: {name}, url: http://a, apiKey: k}}]", words)
+    expect_problem(f"peers: [{{name: {name}, url: http://a, apiKey: kkkkkkkkkkkkkkkk}}]", words)
 
 
 GOOD_URLS = [
@@ -254,7 +254,7 @@ BAD_URLS = [
 @pytest.mark.fault("F8")
 @pytest.mark.parametrize("url", GOOD_URLS)
 def test_a_good_url_is_kept_as_it_is_written(load: Load, url: str) -> None:
-    (peer,) = load(f"peers: [{{name: a, url: '{url}', apiKey: k}}]").peers
+    (peer,) = load(f"peers: [{{name: a, url: '{url}', apiKey: kkkkkkkkkkkkkkkk}}]").peers
     assert peer.url == url
 
 
@@ -263,9 +263,9 @@ def test_a_good_url_is_kept_as_it_is_written(load: Load, url: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "peers: [{name: a, url: §'URL', apiKey: k}]",
-        "servers: [{name: a, type: sonarr, url: §'URL', apiKey: k}]",
-        "jack: {internalUrl: §'URL', apiKey: k}",
+        "peers: [{name: a, url: §'URL', apiKey: kkkkkkkkkkkkkkkk}]",
+        "servers: [{name: a, type: sonarr, url: §'URL', apiKey: kkkkkkkkkkkkkkkk}]",
+        "jack: {internalUrl: §'URL', apiKey: kkkkkkkkkkkkkkkk}",
     ],
 )
 def test_a_bad_url_is_refused_and_never_shown(
@@ -285,7 +285,9 @@ def test_a_bad_url_is_refused_and_never_shown(
 )  # fmt: skip
 def test_the_http_side_listens_on_the_port_of_internal_url(load: Load, url: str, port: int) -> None:
     assert (
-        load(f"jack: {{apiKey: k, internalUrl: '{url}'}}".replace("'null'", "null")).jack.port
+        load(
+            f"jack: {{apiKey: kkkkkkkkkkkkkkkk, internalUrl: '{url}'}}".replace("'null'", "null")
+        ).jack.port
         == port
     )
 
@@ -293,14 +295,14 @@ def test_the_http_side_listens_on_the_port_of_internal_url(load: Load, url: str,
 def test_a_peer_id_is_made_of_the_url_as_it_is_written(load: Load) -> None:
     peers = load(
         "peers:\n"
-        "- {name: a, url: https://jack.friend.example, apiKey: k}\n"
-        "- {name: b, url: https://jack.friend.example/x/, apiKey: k}\n"
+        "- {name: a, url: https://jack.friend.example, apiKey: kkkkkkkkkkkkkkkk}\n"
+        "- {name: b, url: https://jack.friend.example/x/, apiKey: kkkkkkkkkkkkkkkk}\n"
     ).peers
     # printf %s URL | sha256sum | cut -c -8
     assert [peer.id for peer in peers] == ["37b3c14d", "b4102032"]
 
 
 def test_the_state_path_is_the_folder_of_the_file_unless_given(load: Load, tmp_path: Path) -> None:
-    assert load("jack: {apiKey: k}").jack.state_path == tmp_path.resolve()
+    assert load("jack: {apiKey: kkkkkkkkkkkkkkkk}").jack.state_path == tmp_path.resolve()
     assert load("peers: []").jack.state_path == tmp_path.resolve()
     assert load("jack: {statePath: /var/lib/jack}").jack.state_path == Path("/var/lib/jack")

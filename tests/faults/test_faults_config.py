@@ -133,7 +133,7 @@ def test_a_port_that_is_taken_is_said_with_its_holder_before_anything_is_changed
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         you = Jack(
-            tmp_path / "you", jack={"apiKey": "k" * 5, "internalUrl": f"http://127.0.0.1:{port}"}
+            tmp_path / "you", jack={"apiKey": "k" * 16, "internalUrl": f"http://127.0.0.1:{port}"}
         )
         done = you.run("run")
     assert done.returncode == 1

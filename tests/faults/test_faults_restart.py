@@ -51,7 +51,7 @@ def test_a_thread_that_must_not_die_takes_jack_with_it(
 ) -> None:
     server = {"name": "Radarr", "type": "radarr", "url": "http://127.0.0.1:1", "apiKey": "key-1234"}
     server |= {"source": True, "destination": True, "autoregister": {"enable": False}}
-    you.configure(jack={"apiKey": "key-12345", "internalUrl": port.url})
+    you.configure(jack={"apiKey": "key-1234567890ab", "internalUrl": port.url})
     you.configure(servers=[server])
     you.patches += _DIES.format(module=module, owner=owner, method=method, error=error)
     process = you.start(wait=False)

@@ -19,7 +19,7 @@ from tests.support.scripted_peer import Answer, ScriptedPeer, file_path, item_pa
 from tests.support.waiting import eventually
 from tests.transfer.rig import FILE, ITEM, Rig, film
 
-KEY = "K-SENTINEL-4f1d"
+KEY = "K-SENTINEL-4f1d-6ac2"
 OTHER = "X-SENTINEL-77aa"
 BODY = film(300_000)
 STATUSES = [300, 301, 302, 303, 305, 307, 308]

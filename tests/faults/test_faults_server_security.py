@@ -561,8 +561,9 @@ def test_two_jacks_that_are_each_others_friends_answer_with_their_own_files_only
     tmp_path: Path,
 ) -> None:
     with contextlib.ExitStack() as stack:
-        first = stack.enter_context(sharing_jack(tmp_path / "a"))
-        entry = {"name": "a", "url": first.url, "apiKey": KEY}
+        friend = {"name": "b", "apiKey": KEY[::-1]}
+        first = stack.enter_context(sharing_jack(tmp_path / "a", friends=[friend]))  # type: ignore[arg-type]
+        entry = {"name": "a", "url": first.url, "apiKey": KEY[::-1]}
         second = stack.enter_context(sharing_jack(tmp_path / "b", peers=[entry]))  # type: ignore[arg-type]
         item = first.share("Film (2020) {tmdb-603}.mkv")
         second.share("Other (2021) {tmdb-604}.mkv")

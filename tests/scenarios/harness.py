@@ -36,7 +36,7 @@ from tests.support.scripted_peer import Answer, Request, ScriptedPeer
 from tests.support.waiting import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-KEY = "scenario-key"
+KEY = "scenario-key-0123"
 KIB = 1024
 CHECKPOINT_BYTES = 128 * KIB
 PATIENCE_SECONDS = 40.0

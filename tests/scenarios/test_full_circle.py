@@ -37,7 +37,7 @@ from tests.support.watch_folder_scanner import WatchFolderScanner
 from tests.web.indexer_client import Found
 
 S = DownloadStatus
-MY_KEY = "my-own-key"
+MY_KEY = "my-own-key-of-the-circle"
 SIZE = 3072 * KIB
 BYTES_PER_SECOND = 512 * KIB
 """What the friend's line gives: slow enough to stall and to be killed in the middle."""
