@@ -28,6 +28,8 @@ BATCH_FILES = 200
 """Remembered in one transaction."""
 TELL_SECONDS = 30.0
 """How often names follow while a large library is read for the first time."""
+FIRST_LOOK_SECONDS = 60.0
+"""After a start, when nobody has asked for the folders by then: names are ready for who does."""
 PATIENCE_SECONDS = 120.0
 """For one file. A disk that wakes up takes fifteen, and at idle priority a busy machine is slow."""
 MAX_DEATHS = 3
@@ -120,7 +122,8 @@ class PictureReader:
         return not self._thread.is_alive()
 
     def _run(self, rescanned: Rescanned) -> None:
-        rescanned.look_again()
+        if not self._wake.wait(FIRST_LOOK_SECONDS):
+            rescanned.look_again()
         while not self._stopping.is_set():
             self._wake.wait()
             self._wake.clear()

@@ -16,7 +16,9 @@ import pytest
 import jack
 from jack.library.sharing import Sharing
 from jack.model import MOVIES
+from jack.peers.protocol import connector_id
 from jack.store.database import Database
+from jack.store.pictures import Pictures
 from jack.support.clock import SystemClock
 from tests.support.arr_titles import Read, read_episode, read_film
 from tests.support.videos import matroska, mp4
@@ -102,6 +104,29 @@ def test_names_as_readme_advises_are_read_right_by_radarr_and_sonarr(
         assert any(read.title in name for name in names)
 
 
+def test_a_start_reads_no_folder_before_somebody_asks_for_it(
+    library: Path, put: Put, state: Path
+) -> None:
+    """Who puts a file there and asks for it then finds it, as at any other first question."""
+    with sharing(library, state) as shared:
+        put("Film (2001) 1080p.mkv")
+        assert titles(shared) == ["Film (2001) 1080p"]
+
+
+def test_files_are_looked_into_although_nobody_asks(
+    library: Path, put: Put, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jack.library.pictures.FIRST_LOOK_SECONDS", 0.0)
+    put("Film (2001).mkv", matroska(1920, 1080))
+    database = Database(state)
+    with sharing(library, state) as shared:
+        known = Pictures(database)
+        source = connector_id(str(library))
+        eventually(lambda: "Film (2001).mkv" in known.of(source))
+        assert titles(shared)
+    database.close()
+
+
 def test_what_the_name_says_is_not_looked_for_in_the_file(
     library: Path, put: Put, state: Path
 ) -> None:
@@ -174,6 +199,7 @@ def test_a_reader_that_hangs_delays_neither_a_search_nor_the_stop(
     script(tools, f'echo $$ > "{mark}"; exec sleep 30')
     put("Film (2001).ts", b"G" * 5000)
     with sharing(library, state) as shared:
+        assert titles(shared) == ["Film (2001)"]
         eventually(lambda: mark.exists() and mark.read_text().strip().isdecimal())
         assert titles(shared) == ["Film (2001)"]
         assert shared.stop(5.0)
