@@ -179,7 +179,8 @@ def _title(
     quality = quality_of(relative.stem)
     if not quality.is_whole:
         quality = quality.filled_from(best_quality(reversed(relative.parts[:-1])))
-    if not quality.is_whole:
+    # A film without a year is read by nobody, whatever else its title says.
+    if not quality.is_whole and (named.year is not None or named.kind is Kind.EPISODE):
         lines = looks.lines(str(relative), path, status)
         quality = quality.filled_from(Quality(None, lines))
     facts = Facts(

@@ -133,10 +133,12 @@ def test_what_the_name_says_is_not_looked_for_in_the_file(
     put("Film (2001) 2160p.mkv", matroska(1280, 720))
     put("Other (2001) [Bluray-1080p]/film.mkv", matroska(1280, 720))
     put("Third (2001) DVDRip.mkv", matroska(1280, 720))
+    put("A film without a year.mkv", matroska(1280, 720))
     put("Last (2001) WEB-DL.mkv", matroska(1280, 720))
     with sharing(library, state) as shared:
         eventually(lambda: "Last (2001) WEB-DL WEBDL-720p" in titles(shared))
         assert titles(shared) == [
+            "A film without a year",
             "Film (2001) 2160p",
             "Last (2001) WEB-DL WEBDL-720p",
             "Other (2001) Bluray-1080p",
