@@ -124,7 +124,9 @@ class DownloadSide:
         handovers = Handovers(self._database, self._clock)
         failures = Failures(self._database, self._clock)
         clean_up = self._settling.imported if self._settings.unlink_imported_files else None
-        journal = ImportJournal(self._database, self._downloads, handovers, failures, clean_up)
+        journal = ImportJournal(
+            self._database, self._downloads, handovers, failures, self._clock, clean_up
+        )
         importer = Importer(
             [ArrClient(arr_server(server)) for server in config.servers if server.destination],
             journal,
@@ -132,7 +134,9 @@ class DownloadSide:
             gone=self._volumes.is_gone,
             thread_context=self._database.connection,
         )
-        desk = HandoverDesk(importer, self._downloads, handovers, failures, self._clock)
+        desk = HandoverDesk(
+            self._database, importer, self._downloads, handovers, failures, self._clock
+        )
         return importer, desk
 
     def _build_service(self) -> DownloadService:
@@ -178,6 +182,7 @@ class DownloadSide:
             max_file_bytes=self._settings.max_file_bytes,
             revive=self._entry.revive,
             register=self._entry.register,
+            handover=self._handover,
             stubs=StubDesk(
                 forget=lambda name: self._intake.forget(name),
                 again=lambda name, seconds, note: self._intake.again(name, seconds, note),

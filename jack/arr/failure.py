@@ -40,7 +40,7 @@ class FailureReport:
     def step(self, wire: Wire) -> float | None:
         """See `Errand`."""
         try:
-            grab = self._api.history.grab(self.failure.info_hash, self.failure.guid, wire)
+            grab = self._api.history.grab_to_report(self.failure.info_hash, self.failure.guid, wire)
         except NotThere:
             grab = None
         else:

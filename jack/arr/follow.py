@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from jack.arr.api import NotThere
-from jack.arr.handover import Handover, Journal, Pauses, is_gone
+from jack.arr.handover import Handover, Journal, Pauses, Proof, is_gone
 from jack.arr.history import Grab
 from jack.arr.manual import CommandState, DryRun, ImportApi, quoted
 from jack.errors import PeerRefused, PeerUnreachable, PermanentError, ProtocolError
@@ -26,6 +26,12 @@ from jack.support.http import Wire
 ASK_AGAIN = timedelta(hours=1)
 MAX_ASKS = 3
 """Commands that end without a result and without a reason; then a person has to look."""
+OTHERS_PAUSES = Pauses(5.0, 60.0)
+"""Between looks whether the other servers have said by now if they had grabbed it."""
+WATCH_SECONDS = 300.0
+"""Between looks at the history of a server of which nothing is awaited ..."""
+WATCH_AGAIN_SECONDS = 2.0
+"""... and at least, however many downloads begin."""
 GRAB_FRESH = timedelta(seconds=60)
 """The *arr writes its record after the stub; a download may be complete before that."""
 GRAB_LOOKS = 4
@@ -61,6 +67,7 @@ class Import:
         self._path = str(handover.path)
         self._asked_at = handover.mark.asked_at
         self._asks = handover.mark.asks
+        self._after = handover.mark.after
         self._command_id = handover.mark.command_id
         self._recorded = True
         self._ended: CommandState | None = None
@@ -70,6 +77,8 @@ class Import:
         self._grab: Grab | None = None
         self._looks = 0
         self._pause = 0.0
+        self._others: list[str] = []
+        """Who may have grabbed it instead, and has not said so far."""
 
     def __str__(self) -> str:
         return str(self.handover)
@@ -91,8 +100,10 @@ class Import:
     # -- look --------------------------------------------------------------------------------------
 
     def _look(self, wire: Wire) -> float | None:
+        if self._others and self._waits_for_others():
+            return self._next(OTHERS_PAUSES)
         if self._is_imported(wire):
-            return self._imported()
+            return None
         if self._has_history and self._gone(self.handover.path):
             return self._missing()
         grab = self._find_grab(wire)
@@ -101,7 +112,15 @@ class Import:
             return GRAB_PAUSE_SECONDS
         self._looks = 0
         if grab is None:
-            return self._ask(lambda: self._api.scan(self._path, wire))
+            return self._ask_by_name(wire)
+        return self._ask_for(grab, wire)
+
+    def _ask_by_name(self, wire: Wire) -> float | None:
+        if self._waits_for_others():
+            return self._tell_of_others()
+        return self._ask(lambda: self._api.scan(self._path, wire))
+
+    def _ask_for(self, grab: Grab, wire: Wire) -> float | None:
         self._journal.claimed(self._id, self._name)
         run = self._api.dry_run(self._path, grab, wire)
         if self._is_overtaken(run, wire):
@@ -137,7 +156,25 @@ class Import:
         """
         if run is not None and not run.permanent:
             return False
-        return self._gone(self.handover.path) or self._is_imported(wire)
+        return self._gone(self.handover.path) or bool(self._proofs(wire))
+
+    def _waits_for_others(self) -> bool:
+        """This server has not grabbed it. Whether another one may have: then it is that one's, and
+        the title of the file is no reason to give it to this one.
+        """
+        self._others = self._journal.denied(self._id, self._name)
+        return bool(self._others)
+
+    def _tell_of_others(self) -> float:
+        pause = self._next(OTHERS_PAUSES)
+        self._journal.postponed(
+            self._id,
+            self._name,
+            f"{self._name} has not grabbed it, and {' and '.join(self._others)} may have but cannot"
+            " be asked yet: jack waits for the answer",
+            self._clock.now() + timedelta(seconds=pause),
+        )
+        return pause
 
     def _unseen(self) -> str:
         return (
@@ -187,7 +224,7 @@ class Import:
         if running and not gone:
             return self._next(RUN_PAUSES)
         if self._is_imported(wire):
-            return self._imported()
+            return None
         if running:
             return self._next(RUN_PAUSES)
         if not self._has_history:
@@ -253,21 +290,39 @@ class Import:
     # -- outcomes ----------------------------------------------------------------------------------
 
     def _is_imported(self, wire: Wire) -> bool:
-        if self.handover.completed_at is None:
-            return False
+        """Whether a record proves it, one that proves no other download; then that is on record."""
+        proofs = self._proofs(wire)
+        return any(self._journal.imported(self._id, self._name, proof) for proof in proofs)
+
+    def _proofs(self, wire: Wire) -> list[Proof]:
+        history = self._api.history
         try:
-            imported = self._api.history.has_imported(
-                self._api.seen_as(self._path), self.handover.completed_at, wire
-            )
+            after = self._known_after(wire)
+            found = []
+            if after is not None:
+                path = self._api.seen_as(self._path)
+                found = history.imports(path, self.handover.info_hash, after, wire)
         except NotThere:
             self._has_history = False
-            return False
+            return []
         self._has_history = True
-        return imported
+        self._journal.seen(self._name, history.highest)
+        return found
 
-    def _imported(self) -> float | None:
-        self._journal.imported(self._id, self._name)
-        return None
+    def _known_after(self, wire: Wire) -> int | None:
+        """From which id on records can be of this file. A server that was not known when the file
+        appeared has at least not imported it before it was grabbed, or before now if it is here.
+        """
+        if self._after is None:
+            history = self._api.history
+            grab = history.grab(self.handover.info_hash, self.handover.guid, wire)
+            if grab is not None:
+                self._after = max(grab.record_ids)
+            elif not self._gone(self.handover.path):
+                self._after = history.look(wire)
+            if self._after is not None:
+                self._journal.marked(self._id, self._name, self._after)
+        return self._after
 
     def _rejected(self, words: str, own_words: bool = True) -> float | None:
         sentence = f"{self._name} rejects the import: {words}" if own_words else words
@@ -289,3 +344,35 @@ class Import:
     def _next(self, pauses: Pauses) -> float:
         self._pause = pauses.after(self._pause)
         return self._pause
+
+
+class HistoryWatch:
+    """The errand that never ends: what the highest id of a server's history is. Before a file has
+    its name that is on record, so that no older record is taken for the proof of its import.
+    """
+
+    key: Hashable = "history"
+
+    def __init__(self, api: ImportApi, journal: Journal, clock: Clock) -> None:
+        self._api = api
+        self._journal = journal
+        self._clock = clock
+        self._looked_at = -WATCH_SECONDS
+
+    def __str__(self) -> str:
+        return f"the history of {self._api.server.name}"
+
+    def step(self, wire: Wire) -> float | None:
+        """See `Errand`."""
+        left = self._looked_at + WATCH_AGAIN_SECONDS - self._clock.monotonic()
+        if left > 0:
+            return left
+        try:
+            self._journal.seen(self._api.server.name, self._api.history.look(wire))
+        except NotThere:
+            return None  # a version without a history
+        self._looked_at = self._clock.monotonic()
+        return WATCH_SECONDS
+
+    def postponed(self, sentence: str, next_attempt_at: datetime) -> None:
+        """Nobody waits for it; that a server is down is in the log."""

@@ -49,11 +49,22 @@ class Journal(Protocol):
     ) -> None:
         """The server could not be told yet; `sentence` says why, for a person."""
 
+    def seen(self, server: str, record_id: int) -> None:
+        """The server's history holds this id, the highest that was seen of it."""
+
+    def marked(self, download_id: int, server: str, record_id: int) -> None:
+        """Only records with a higher id can prove this import; for one without such a mark."""
+
     def claimed(self, download_id: int, server: str) -> None:
         """The server's history shows that it grabbed this download; who did not is not asked."""
 
-    def imported(self, download_id: int, server: str) -> None:
-        """The server's history shows that it imported the file."""
+    def denied(self, download_id: int, server: str) -> list[str]:
+        """The server has not grabbed it; the names of those that may have and did not say so."""
+
+    def imported(self, download_id: int, server: str, proof: Proof) -> bool:
+        """The server's history shows that it imported the file. False when these records prove
+        another download already.
+        """
 
     def rejected(self, download_id: int, server: str, sentence: str) -> None:
         """The server does not want the file; only a person asks again."""
@@ -88,6 +99,17 @@ class Mark:
     asked_at: datetime | None = None
     command_id: int | None = None
     asks: int = 0
+    after: int | None = None
+    """The highest id of the server's history before the file had its name; None is unknown."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The records of one import: one for a film, one an episode for a file of several."""
+
+    record_ids: tuple[int, ...]
+    library: Path | None
+    """Where the file is in the library, in jack's view; None when the record does not say."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +136,15 @@ class Failure:
     """A download that failed for good, for the server that grabbed it."""
 
     failure_id: int
-    download_id: int
+    download_id: int | None
+    """None for a stub that was refused before it became a download."""
     info_hash: str | None
-    guid: str | None
+    guid: str
     failed_at: datetime
 
     def __str__(self) -> str:
+        if self.download_id is None:
+            return f"refused stub of {shown(self.guid)}"
         return f"failed download {self.download_id}"
 
 

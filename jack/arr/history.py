@@ -7,12 +7,15 @@ import that failed inside still ends as successful.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from jack.arr.api import ArrApi
+from jack.arr.handover import Proof
+from jack.arr.paths import untranslate
 from jack.errors import ProtocolError
 from jack.support.http import Wire
 
@@ -20,10 +23,13 @@ GRABBED, IMPORTED = 1, 3
 """`eventType` in /api/v3/history: integers there, the same in both programs."""
 PAGE_RECORDS = 100
 MAX_PAGES = 10
-CLOCK_TOLERANCE = timedelta(minutes=5)
-"""How far the clock of the *arr's machine may be behind ours."""
 ONE_GRAB = timedelta(minutes=10)
 """Records of one grab (an episode each) are written together; older ones are of another grab."""
+_INFO_HASH = re.compile(r"[0-9A-Fa-f]{40}")
+_ONE_IMPORT = ("droppedpath", "importedpath", "fileid")
+"""What the records of one import, one for each episode in the file, have in common."""
+_OUR_GUID = re.compile(r"[0-9a-f]{8}:")
+"""What the guids of jack's indexer begin with: the id of the friend."""
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 
 
@@ -50,6 +56,8 @@ class _Record:
     movie_id: int | None
     series_id: int | None
     episode_id: int | None
+    download_id: str
+    """The download client's name for it, an info hash; "" for a file found in a watched folder."""
 
 
 class History:
@@ -59,33 +67,58 @@ class History:
 
     def __init__(self, api: ArrApi) -> None:
         self._api = api
+        self.highest = 0
+        """The highest id of a record that was seen so far."""
+
+    def look(self, wire: Wire) -> int:
+        """See the newest records, of whatever kind; the highest id of all that was ever seen."""
+        self._page(1, None, wire)
+        return self.highest
 
     def grab(self, info_hash: str | None, guid: str | None, wire: Wire) -> Grab | None:
         """The newest grab of the stub with that info hash (either case) or guid.
 
         A stub parsed as several episodes has a record for each.
         """
+        return self._newest_grab(lambda record: _is_of(record, info_hash, guid), wire)
+
+    def grab_to_report(self, info_hash: str | None, guid: str, wire: Wire) -> Grab | None:
+        """The newest grab of this very stub: never one of another friend's copy, whose stub by an
+        older jack has the same info hash.
+        """
+        return self._newest_grab(lambda record: _is_very(record, info_hash, guid), wire)
+
+    def _newest_grab(self, is_it: Callable[[_Record], bool], wire: Wire) -> Grab | None:
         newest: _Record | None = None
         found: list[_Record] = []
         for record in self._records(GRABBED, wire):
             if newest is not None and newest.date - record.date > ONE_GRAB:
                 break
-            if _is_of(record, info_hash, guid) and (
-                newest is None or newest.series_id == record.series_id
-            ):
+            if is_it(record) and (newest is None or newest.series_id == record.series_id):
                 newest = newest or record
                 found.append(record)
         return None if newest is None else self._grab_of(newest, found)
 
-    def has_imported(self, arr_path: str, since: datetime, wire: Wire) -> bool:
-        """Whether the file at `arr_path` (as the *arr sees it) was imported after `since`."""
-        earliest = since - CLOCK_TOLERANCE
-        for record in self._records(IMPORTED, wire):
-            if record.date < earliest:
-                return False
-            if _same_path(record.data.get("droppedpath", ""), arr_path):
-                return True
-        return False
+    def imports(self, arr_path: str, info_hash: str | None, after: int, wire: Wire) -> list[Proof]:
+        """The imports with an id above `after` that name the file at `arr_path` (as the *arr sees
+        it) or the grab of that info hash; the oldest first.
+
+        Dates are not looked at: the clock of that machine may be any other than ours, and jump.
+        """
+        found: dict[tuple[str | None, ...], list[_Record]] = {}
+        for record in self._records(IMPORTED, wire, after):
+            if _names(record, arr_path, info_hash):
+                one_import = tuple(record.data.get(name) for name in _ONE_IMPORT)
+                found.setdefault(one_import, []).append(record)
+        groups = sorted(found.values(), key=lambda records: min(each.id for each in records))
+        return [
+            Proof(tuple(sorted(each.id for each in group)), self._in_library(group[0]))
+            for group in groups
+        ]
+
+    def _in_library(self, record: _Record) -> Path | None:
+        path = record.data.get("importedpath")
+        return Path(untranslate(path, self._api.server.path_map)) if path else None
 
     def report_failed(self, record_id: int, wire: Wire) -> None:
         """Tell that the grab of this record came to nothing; the *arr then looks for another.
@@ -104,26 +137,37 @@ class History:
             tuple(sorted(episodes)),
         )
 
-    def _records(self, event: int, wire: Wire) -> Iterator[_Record]:
-        """Records of one kind, newest first, page by page as they are needed."""
+    def _records(self, event: int, wire: Wire, after: int = 0) -> Iterator[_Record]:
+        """Records of one kind with an id above `after`, newest first, page by page as they are
+        needed; behind a whole page of lower ids there are none.
+        """
         for page in range(1, MAX_PAGES + 1):
-            query = {
-                "page": str(page),
-                "pageSize": str(PAGE_RECORDS),
-                "sortKey": "date",
-                "sortDirection": "descending",
-                "eventType": str(event),
-            }
-            answer = self._api.get("history", wire, query, what="import")
-            records = answer.get("records") if isinstance(answer, dict) else None
-            if not isinstance(records, list):
-                raise ProtocolError(
-                    f"{self._api.server.name} answered a look at its history with something else;"
-                    f" check that its url leads to {self._api.product}"
-                )
-            yield from (record for record in map(_record, records) if record is not None)
-            if len(records) < PAGE_RECORDS:
+            count, records = self._page(page, event, wire)
+            newer = [record for record in records if record.id > after]
+            yield from newer
+            if count < PAGE_RECORDS or not newer:
                 return
+
+    def _page(self, page: int, event: int | None, wire: Wire) -> tuple[int, list[_Record]]:
+        """How many records the page has, and those that make sense."""
+        query = {
+            "page": str(page),
+            "pageSize": str(PAGE_RECORDS),
+            "sortKey": "date",
+            "sortDirection": "descending",
+        }
+        if event is not None:
+            query["eventType"] = str(event)
+        answer = self._api.get("history", wire, query, what="import")
+        records = answer.get("records") if isinstance(answer, dict) else None
+        if not isinstance(records, list):
+            raise ProtocolError(
+                f"{self._api.server.name} answered a look at its history with something else;"
+                f" check that its url leads to {self._api.product}"
+            )
+        found = [record for record in map(_record, records) if record is not None]
+        self.highest = max([self.highest, *(record.id for record in found)])
+        return len(records), found
 
 
 def _record(entry: Any) -> _Record | None:
@@ -141,6 +185,7 @@ def _record(entry: Any) -> _Record | None:
         _id(entry.get("movieId")),
         _id(entry.get("seriesId")),
         _id(entry.get("episodeId")),
+        download_id if isinstance(download_id := entry.get("downloadId"), str) else "",
     )
 
 
@@ -149,6 +194,29 @@ def _is_of(record: _Record, info_hash: str | None, guid: str | None) -> bool:
     if info_hash and its_hash == info_hash.lower():
         return True
     return bool(guid) and record.data.get("guid") == guid
+
+
+def _names(record: _Record, arr_path: str, info_hash: str | None) -> bool:
+    """Whether the import is of this grab or, where the record names none, of this path. One that
+    names another torrent is another download's, whatever the path.
+    """
+    for its in (record.download_id, record.data.get("torrentinfohash", "")):
+        if _INFO_HASH.fullmatch(its):
+            return info_hash is not None and its.lower() == info_hash.lower()
+    return _same_path(record.data.get("droppedpath", ""), arr_path)
+
+
+def _is_very(record: _Record, info_hash: str | None, guid: str) -> bool:
+    """Whether what the record says of hash and guid is all of this stub, and one of it is said.
+
+    A guid of another form is another indexer's: then the hash alone has to do.
+    """
+    its_hash, its_guid = record.data.get("torrentinfohash", ""), record.data.get("guid", "")
+    if info_hash and its_hash and its_hash.lower() != info_hash.lower():
+        return False
+    if _OUR_GUID.match(its_guid):
+        return its_guid == guid
+    return bool(info_hash and its_hash)
 
 
 def _same_path(one: str, other: str) -> bool:

@@ -14,15 +14,24 @@ from pathlib import Path
 
 from jack.arr.client import ArrClient
 from jack.arr.failure import FailureReport
-from jack.arr.follow import Import
-from jack.arr.handover import Failure, Handover, ImportJournal, Journal, Mark, Pauses, is_gone
+from jack.arr.follow import HistoryWatch, Import
+from jack.arr.handover import (
+    Failure,
+    Handover,
+    ImportJournal,
+    Journal,
+    Mark,
+    Pauses,
+    Proof,
+    is_gone,
+)
 from jack.arr.lane import Lane
 from jack.arr.manual import ImportApi
 from jack.model import MOVIES, TV
 from jack.support.clock import Clock
 from jack.support.files import shown
 
-__all__ = ["Failure", "Handover", "Importer", "Journal", "Mark"]
+__all__ = ["Failure", "Handover", "Importer", "Journal", "Mark", "Proof"]
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +69,21 @@ class Importer:
         """Names of the servers that take a file of this category; empty when there is none."""
         kind = _KIND_OF_CATEGORY.get(category // _CATEGORY_STEP * _CATEGORY_STEP)
         return [server.name for server in self._servers if server.kind == kind]
+
+    @property
+    def names(self) -> list[str]:
+        """All servers."""
+        return list(self._lanes)
+
+    def watch(self) -> None:
+        """From now on, know how far every server's history goes."""
+        for name, lane in self._lanes.items():
+            lane.submit(HistoryWatch(self._apis[name], self._journal, self._clock))
+
+    def look(self, category: int) -> None:
+        """A file for these servers is on its way: see how far their histories go, soon."""
+        for name in self.servers_for(category):
+            self._lanes[name].hurry(HistoryWatch.key, through_outage=False)
 
     def submit(self, handover: Handover, servers: Sequence[str]) -> None:
         """Put the file into the line of each server and return at once.

@@ -90,13 +90,13 @@ class Lane:
             if item is not None and self._current is not None and self._current[0] is item:
                 self._current[1].abort(Interrupted(f"{item.errand} was withdrawn"))
 
-    def hurry(self, key: Hashable) -> None:
-        """A person wants it now: the pauses of the errand and of its server are cut short."""
+    def hurry(self, key: Hashable, *, through_outage: bool = True) -> None:
+        """It is wanted now: the pauses of the errand, and of its server, are cut short."""
         with self._lock:
             item = self._items.get(key)
             if item is not None:
                 item.due = min(item.due, self._clock.monotonic())
-                if self._outage is not None:
+                if self._outage is not None and through_outage:
                     self._outage.due = item.due
         self._wake.set()
 

@@ -102,6 +102,7 @@ class Entry:
             return self._create(drop, release, dest, owner, behind)
 
         download = self._database.commit(record)
+        self._handover.expect(download.category)
         log.info(
             "download %d (%s) from %s: accepted, %s%s",
             download.id,

@@ -136,10 +136,15 @@ def _completed(download: Download, now: datetime) -> str:
 
 def _import_queued(download: Download, now: datetime) -> str:
     if download.error is not None:
-        return f"Complete, but {_reason(download)}."
+        return (
+            f"Complete, but {_reason(download)}. Nothing is downloaded again by itself;"
+            f" `jack retry {download.id}` looks once more."
+        )
+    server = download.import_asked or "Radarr or Sonarr"
     return (
-        f"Complete; the import of {download.filename} was queued. If it does not appear in the"
-        " library, look at Activity in Radarr or Sonarr."
+        f"Complete; {server} was asked to import {printable(str(download.dest_path))}. A new record"
+        " of its history that names this file proves the import; without one jack asks again"
+        f" {_when(download.next_attempt_at or now, now)}, and `jack retry {download.id}` asks now."
     )
 
 

@@ -20,6 +20,7 @@ from jack.blackhole.disposal import park_failed_stub
 from jack.blackhole.drops import Drop, Verdict
 from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
+from jack.downloads.handover import HandoverDesk
 from jack.downloads.lanes import Lanes
 from jack.downloads.retry import DATABASE_RETRY_SECONDS, SHORTAGE_LOOK_SECONDS, Jitter, RetryPolicy
 from jack.errors import (
@@ -95,6 +96,7 @@ class Grabs:
         revive: Callable[[Drop], bool],
         register: Register,
         stubs: StubDesk,
+        handover: HandoverDesk,
     ) -> None:
         self._database = database
         self._friends = friends
@@ -106,6 +108,7 @@ class Grabs:
         self._revive = revive
         self._register = register
         self._stubs = stubs
+        self._handover = handover
         self._lock = threading.Lock()
         self._pending: dict[tuple[str, str, str], _Pending] = {}
         self._unresolved: Counter[str] = Counter()
@@ -249,7 +252,15 @@ class Grabs:
         self._stubs.again(pending.drop.name, seconds, pending.trouble)
 
     def _refuse(self, pending: _Pending, error: JackError) -> None:
+        """On record before the stub moves: a crash in between repeats it, and who grabbed it is
+        told once.
+        """
         drop = pending.drop
+        try:
+            reports = self._handover.plan_refusal(drop.stub, drop.info_hash or None)
+        except StorageError as trouble:
+            self._ask_later(pending, trouble)
+            return
         parked: Path | None = park_failed_stub(drop.path, drop.stub)
         log.error(
             "stub %s refused: %s; %s",
@@ -260,6 +271,7 @@ class Grabs:
         self._done(pending)
         if parked:
             self._stubs.forget(drop.name)  # dropped again, even at once, it is a new grab
+        self._handover.report(reports)
 
     def _done(self, pending: _Pending) -> None:
         peer_id = pending.drop.stub.peer_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -237,7 +238,8 @@ class Job:
         if adopted:
             return None
         client = self._friends.client(before.peer_id)
-        download = self._downloads.begin_attempt(before)
+        may_stand = os.path.lexists(before.dest_path)
+        download = self._downloads.begin_attempt(before, may_stand=may_stand)
         if download is None or client is None:
             return None
         progress = Progress()

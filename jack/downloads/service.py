@@ -347,7 +347,7 @@ class DownloadService:
 
     def _revive(self, download: Download) -> bool:
         """Put it back to work, which takes the wish out of the row; False when that cannot be."""
-        if download.status is DownloadStatus.COMPLETED:
+        if download.status in {DownloadStatus.COMPLETED, DownloadStatus.IMPORT_QUEUED}:
             self._p.handover.retry(download)
         if download.status in FINISHED:  # it may have ended since the wish was noted
             return False

@@ -14,7 +14,7 @@ CANCELLED_BY_USER = "cancelled by the user"
 
 def objection_to_retry(download: Download, downloads: Downloads) -> str | None:
     """Why this download cannot be retried, as a sentence; None when it can."""
-    if download.status in {DownloadStatus.IMPORT_QUEUED, DownloadStatus.IMPORTED}:
+    if download.status is DownloadStatus.IMPORTED:
         return f"download {download.id} is complete already: {download.dest_path}"
     if download.status is DownloadStatus.DOWNLOADING:
         return f"download {download.id} is running already"
@@ -37,7 +37,7 @@ def retry_offline(download: Download, downloads: Downloads) -> None:
     """No daemon runs: the row goes back to the queue for the next start. An import is asked for
     again by that start, which grants the wish.
     """
-    if download.status is DownloadStatus.COMPLETED:
+    if download.status in FINISHED:
         downloads.ask(download.id, "retry")
     elif Naming(downloads).make_way(download):
         downloads.revive(download.id)

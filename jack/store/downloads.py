@@ -22,11 +22,12 @@ from jack.model import (
 )
 from jack.store.models import name_value, time_value
 from jack.store.queue import IS_LIVE, DownloadQueue
-from jack.store.rows import Sql
+from jack.store.rows import Sql, expected_columns, validator_columns
 
 S = DownloadStatus
 _LIVE = [status.value for status in LIVE]
-_NO_ID_IS_AS_HIGH = 2**63 - 1
+_MARKS = "INTO delivery_marks SELECT ?, server, record_id FROM history_marks"
+_MARK, _MARK_OLD = f"INSERT OR REPLACE {_MARKS}", f"INSERT OR IGNORE {_MARKS}"
 
 
 class Downloads(DownloadQueue):
@@ -63,18 +64,6 @@ class Downloads(DownloadQueue):
         """The newest row a stub of that file name and content ever got."""
         where = "torrent_filename = ? AND peer_id = ? AND item_id = ? ORDER BY id DESC"
         return self._first(where, name_value(name), peer_id, item_id)
-
-    def latest_for_destination(self, dest: Path, before_id: int | None = None) -> Download | None:
-        """The newest row (older than `before_id`) that wrote or writes to `dest`."""
-        before = before_id if before_id is not None else _NO_ID_IS_AS_HIGH
-        where = "dest_path = ? AND id < ? ORDER BY id DESC"
-        return self._first(where, name_value(dest), before)
-
-    def still_needed(self, dest: Path, by_others_than: int) -> bool:
-        """Whether another finished download of the same file is not imported yet."""
-        others = (S.COMPLETED.value, S.IMPORT_QUEUED.value)
-        where = "dest_path = ? AND id != ? AND status IN (?, ?)"
-        return self._first(where, name_value(dest), by_others_than, *others) is not None
 
     # -- the life of a row -----------------------------------------------------------------------
 
@@ -128,19 +117,28 @@ class Downloads(DownloadQueue):
             raise StorageError("the database lost a row it had just taken")
         return made
 
-    def begin_attempt(self, download: Download) -> Download | None:
+    def begin_attempt(self, download: Download, *, may_stand: bool = False) -> Download | None:
         """`queued`/`waiting` -> `downloading`, one attempt more; the row as it is then. None when
         it is not to be worked on.
+
+        With it goes what is known of the servers' histories now, before the final name can appear.
+        `may_stand`: it may have appeared before a crash; then what was known earlier counts.
         """
-        changed = self._update(
-            download.id,
-            (S.QUEUED, S.WAITING, S.DOWNLOADING),
-            status=S.DOWNLOADING.value,
-            attempts=Sql("attempts + 1"),
-            next_attempt_at=None,
-            wait_reason=None,
-        )
-        if not changed:
+
+        def record() -> bool:
+            begun = self._update(
+                download.id,
+                (S.QUEUED, S.WAITING, S.DOWNLOADING),
+                status=S.DOWNLOADING.value,
+                attempts=Sql("attempts + 1"),
+                next_attempt_at=None,
+                wait_reason=None,
+            )
+            if begun:
+                self._execute(_MARK_OLD if may_stand else _MARK, download.id)
+            return begun
+
+        if not self._database.commit(record):
             return None
         return replace(
             download,
@@ -163,9 +161,8 @@ class Downloads(DownloadQueue):
     ) -> bool:
         """`part_inode`: of the `.part` that is about to be written for the first time."""
         made = {} if part_inode is None else {"part_inode": str(part_inode)}
-        return self._update(
-            download_id, LIVE, **_expected(expectation), **_identity(validator), **made
-        )
+        changes = {**expected_columns(expectation), **validator_columns(validator), **made}
+        return self._update(download_id, LIVE, **changes)
 
     def restart(self, download_id: int, reason: str, validator: Validator) -> bool:
         """Everything on disk is given up: offset 0, the new validator, and why, in one commit."""
@@ -175,7 +172,7 @@ class Downloads(DownloadQueue):
             downloaded_bytes=0,
             error=reason,
             restarts=Sql("restarts + 1"),
-            **_identity(validator),
+            **validator_columns(validator),
         )
 
     def checkpoint(
@@ -195,8 +192,8 @@ class Downloads(DownloadQueue):
             LIVE,
             downloaded_bytes=offset,
             best_bytes=Sql("MAX(best_bytes, ?)", offset),
-            **_expected(expectation),
-            **_identity(validator),
+            **expected_columns(expectation),
+            **validator_columns(validator),
         )
 
     def wait(
@@ -281,8 +278,19 @@ class Downloads(DownloadQueue):
             download_id, (S.COMPLETED,), error=sentence, next_attempt_at=next_attempt_at
         )
 
-    def import_queued(self, download_id: int, sentence: str | None = None) -> bool:
-        """A server has taken it; or, with a `sentence`, nobody knows any more what became of it."""
+    def import_queued(self, download_id: int, server: str, until: datetime) -> bool:
+        """`server` has taken the command; before `until` it is not asked again."""
+        return self._update(
+            download_id,
+            (S.COMPLETED, S.IMPORT_QUEUED),
+            status=S.IMPORT_QUEUED.value,
+            error=None,
+            next_attempt_at=until,
+            import_asked=server,
+        )
+
+    def import_lost(self, download_id: int, sentence: str) -> bool:
+        """Nobody knows any more what became of the file."""
         return self._update(
             download_id,
             (S.COMPLETED, S.IMPORT_QUEUED),
@@ -313,7 +321,13 @@ class Downloads(DownloadQueue):
 
     def import_retried(self, download_id: int) -> bool:
         """A person asked again: what was said before does not hold any more."""
-        return self._update(download_id, (S.COMPLETED,), error=None, next_attempt_at=None)
+        return self._update(
+            download_id,
+            (S.COMPLETED, S.IMPORT_QUEUED),
+            status=S.COMPLETED.value,
+            error=None,
+            next_attempt_at=None,
+        )
 
     def fail(self, download_id: int, sentence: str) -> bool:
         return self._settle(download_id, S.FAILED, LIVE, sentence)
@@ -380,19 +394,3 @@ class Downloads(DownloadQueue):
             blocked_by=None,
             requested=None,
         )
-
-
-def _expected(expectation: Expectation | None) -> dict[str, Any]:
-    if expectation is None:
-        return {}
-    return {
-        "expected_bytes": expectation.size,
-        "expected_bytes_source": expectation.source,
-        "expected_bytes_mismatch": expectation.mismatch,
-    }
-
-
-def _identity(validator: Validator | None) -> dict[str, str | None]:
-    if validator is None:
-        return {}
-    return {"etag": validator.etag, "last_modified": validator.last_modified}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jack.model import Download, DownloadStatus
+from jack.model import DownloadStatus
 from jack.store.database import Database, translated
 from jack.store.models import time_of, time_value
 from jack.support.clock import Clock
@@ -18,9 +18,13 @@ class OpenReport:
     """A failure that `server` may still have to hear of."""
 
     failure_id: int
-    download_id: int
+    download_id: int | None
+    """None for a stub that was refused before it had a row."""
     server: str
     failed_at: datetime
+    peer_id: str
+    item_id: str
+    info_hash: str | None
 
 
 class Failures:
@@ -30,15 +34,18 @@ class Failures:
         self._database = database
         self._clock = clock
 
-    def note(self, download: Download) -> int:
+    def note(
+        self, peer_id: str, item_id: str, info_hash: str | None, download_id: int | None = None
+    ) -> int:
         """Record one more failure of this release; returns its id."""
         with self._database.transaction():
             cursor = self._execute(
-                "INSERT INTO failures (download_id, peer_id, item_id, failed_at)"
-                " VALUES (?, ?, ?, ?)",
-                download.id,
-                download.peer_id,
-                download.item_id,
+                "INSERT INTO failures (download_id, peer_id, item_id, info_hash, failed_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                download_id,
+                peer_id,
+                item_id,
+                info_hash,
                 time_value(self._clock.now()),
             )
             return int(cursor.lastrowid)
@@ -66,13 +73,13 @@ class Failures:
     def open(self) -> list[OpenReport]:
         """Reports that are not settled, oldest first."""
         rows = self._execute(
-            "SELECT f.id, f.download_id, r.server, f.failed_at FROM failure_reports r"
-            " JOIN failures f ON f.id = r.failure_id"
+            "SELECT f.id, f.download_id, r.server, f.failed_at, f.peer_id, f.item_id, f.info_hash"
+            " FROM failure_reports r JOIN failures f ON f.id = r.failure_id"
             " WHERE NOT r.settled ORDER BY f.id, r.server"
         ).fetchall()
         return [
-            OpenReport(failure_id, download_id, server, _time(failed_at))
-            for failure_id, download_id, server, failed_at in rows
+            OpenReport(failure_id, download_id, server, _time(failed_at), *release)
+            for failure_id, download_id, server, failed_at, *release in rows
         ]
 
     def reporting(self, failure_id: int, server: str, grabbed_id: int) -> bool:
@@ -82,8 +89,8 @@ class Failures:
         with self._database.transaction():
             cursor = self._execute(
                 "INSERT OR IGNORE INTO reported_grabs (server, grabbed_id, reported_at)"
-                " SELECT ?, ?, ? FROM failures f JOIN downloads d ON d.id = f.download_id"
-                " WHERE f.id = ? AND d.status = ?",
+                " SELECT ?, ?, ? FROM failures f LEFT JOIN downloads d ON d.id = f.download_id"
+                " WHERE f.id = ? AND (f.download_id IS NULL OR d.status = ?)",
                 server,
                 grabbed_id,
                 time_value(self._clock.now()),

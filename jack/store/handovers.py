@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from peewee import JOIN
+
 from jack.store.database import Database, translated
-from jack.store.models import HandoverRow
+from jack.store.models import DeliveryMark, HandoverRow
 from jack.support.clock import Clock
 
 
@@ -24,6 +26,9 @@ class HandoverState(str, enum.Enum):
     """Another server of the same kind turned out to be the one that had grabbed it."""
 
 
+_ASKED_AGAIN = (HandoverState.OPEN, HandoverState.REJECTED, HandoverState.LOST)
+
+
 @dataclass(frozen=True)
 class OpenHandover:
     """What is on record of an import that is still to be brought to its end."""
@@ -35,6 +40,8 @@ class OpenHandover:
     command_id: int | None
     """Of that command; None while its answer is unknown."""
     asks: int
+    after: int | None = None
+    """The highest id of the server's history that was known before the file had its name."""
 
 
 class Handovers:
@@ -63,9 +70,18 @@ class Handovers:
         """Everything that has no outcome yet (of one download), oldest first."""
         row = HandoverRow
         with translated():
-            query: Any = row.select(
-                row.download_id, row.server, row.asked_at, row.command_id, row.asks
-            ).where(row.state == HandoverState.OPEN.value)
+            mark, marked = DeliveryMark.record_id, DeliveryMark
+            query: Any = (
+                row.select(
+                    row.download_id, row.server, row.asked_at, row.command_id, row.asks, mark
+                )
+                .join(
+                    marked,
+                    JOIN.LEFT_OUTER,
+                    on=((marked.download_id == row.download_id) & (marked.server == row.server)),
+                )
+                .where(row.state == HandoverState.OPEN.value)
+            )
             if download_id is not None:
                 query = query.where(row.download_id == download_id)
             return [OpenHandover(*values) for values in query.order_by(row.id).tuples()]
@@ -112,8 +128,25 @@ class Handovers:
                 row.asked_at.is_null(),
             ).execute()
 
+    def deny(self, download_id: int, server: str) -> None:
+        """`server` has not grabbed it."""
+        self._change(download_id, server, denied=True)
+
+    def undecided(self, download_id: int, but: str) -> list[str]:
+        """The other servers that may have grabbed it and have not said so far."""
+        row = HandoverRow
+        with translated():
+            query: Any = row.select(row.server).where(
+                row.download_id == download_id,
+                row.server != but,
+                row.state == HandoverState.OPEN.value,
+                ~row.denied,
+                ~row.claimed,
+            )
+            return [server for (server,) in query.order_by(row.server).tuples()]
+
     def reopen(self, download_id: int) -> None:
-        """A person wants what was rejected to be asked again, as if for the first time."""
+        """A person wants the servers to be asked again, as if for the first time."""
         with self._database.transaction():
             HandoverRow.update(
                 state=HandoverState.OPEN.value,
@@ -121,9 +154,10 @@ class Handovers:
                 accepted_at=None,
                 command_id=None,
                 asks=0,
+                denied=False,
             ).where(
                 HandoverRow.download_id == download_id,
-                HandoverRow.state == HandoverState.REJECTED.value,
+                HandoverRow.state.in_([state.value for state in _ASKED_AGAIN]),
             ).execute()
 
     def drop(self, download_id: int, server: str) -> None:

@@ -193,6 +193,63 @@ VERSION_8 = (
     "UPDATE release_sources SET synced_at = NULL",
 )
 
+VERSION_9 = (
+    """
+    CREATE TABLE history_marks (
+        server TEXT NOT NULL PRIMARY KEY,
+        record_id INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE delivery_marks (
+        download_id INTEGER NOT NULL,
+        server TEXT NOT NULL,
+        record_id INTEGER NOT NULL,
+        PRIMARY KEY (download_id, server)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE import_proofs (
+        server TEXT NOT NULL,
+        record_id INTEGER NOT NULL,
+        download_id INTEGER NOT NULL,
+        library TEXT,
+        PRIMARY KEY (server, record_id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX import_proofs_download ON import_proofs (download_id)",
+    "ALTER TABLE handovers ADD COLUMN denied INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE downloads ADD COLUMN import_asked TEXT",
+    # A stub that is refused before it has a row is a failure as well.
+    """
+    CREATE TABLE new_failures (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        download_id INTEGER REFERENCES downloads (id),
+        peer_id TEXT NOT NULL,
+        item_id TEXT NOT NULL,
+        info_hash TEXT,
+        failed_at TEXT NOT NULL
+    )
+    """,
+    "INSERT INTO new_failures SELECT f.id, f.download_id, f.peer_id, f.item_id, d.info_hash,"
+    " f.failed_at FROM failures f LEFT JOIN downloads d ON d.id = f.download_id",
+    """
+    CREATE TABLE new_failure_reports (
+        failure_id INTEGER NOT NULL REFERENCES new_failures (id),
+        server TEXT NOT NULL,
+        settled INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (failure_id, server)
+    )
+    """,
+    "INSERT INTO new_failure_reports SELECT * FROM failure_reports",
+    "DROP TABLE failure_reports",
+    "DROP TABLE failures",
+    "ALTER TABLE new_failures RENAME TO failures",
+    "ALTER TABLE new_failure_reports RENAME TO failure_reports",
+    "CREATE INDEX failures_release ON failures (peer_id, item_id, failed_at)",
+    "CREATE INDEX failure_reports_open ON failure_reports (failure_id) WHERE NOT settled",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     VERSION_1,
     VERSION_2,
@@ -202,6 +259,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     VERSION_6,
     VERSION_7,
     VERSION_8,
+    VERSION_9,
 )
 """Position n holds the statements that lead from version n to n + 1. Never edit one that was
 released.

@@ -9,6 +9,7 @@ from typing import Any
 from peewee import (
     AutoField,
     BooleanField,
+    CompositeKey,
     Field,
     IntegerField,
     Model,
@@ -48,11 +49,11 @@ class NameField(Field):
 
     field_type = "TEXT"
 
-    def db_value(self, value: str | os.PathLike[str]) -> str | bytes:
-        return name_value(value)
+    def db_value(self, value: str | os.PathLike[str] | None) -> str | bytes | None:
+        return None if value is None else name_value(value)
 
-    def python_value(self, value: str | bytes) -> str:
-        return name_of(value)
+    def python_value(self, value: str | bytes | None) -> str | None:
+        return None if value is None else name_of(value)
 
 
 class TimeField(Field):
@@ -106,6 +107,7 @@ class DownloadRow(Model):
     part_inode = TextField(null=True)
     moved_part = NameField(null=True)
     announced_bytes = IntegerField(null=True)
+    import_asked = TextField(null=True)
 
     class Meta:
         table_name = "downloads"
@@ -123,9 +125,51 @@ class HandoverRow(Model):
     asked_at = TimeField(null=True)
     asks = IntegerField(default=0)
     claimed = BooleanField(default=False)
+    denied = BooleanField(default=False)
 
     class Meta:
         table_name = "handovers"
 
 
-TABLES: tuple[type[Any], ...] = (DownloadRow, HandoverRow)
+class HistoryMark(Model):
+    """The highest history id that is known of a server, kept up to date while jack follows it."""
+
+    server = TextField(primary_key=True)
+    record_id = IntegerField()
+
+    class Meta:
+        table_name = "history_marks"
+
+
+class DeliveryMark(Model):
+    """What that was for each server before the final name of a download's file appeared."""
+
+    download_id = IntegerField()
+    server = TextField()
+    record_id = IntegerField()
+
+    class Meta:
+        table_name = "delivery_marks"
+        primary_key = CompositeKey("download_id", "server")
+
+
+class ImportProof(Model):
+    """A record of a server's history and the only download whose import it proves."""
+
+    server = TextField()
+    record_id = IntegerField()
+    download_id = IntegerField()
+    library = NameField(null=True)
+
+    class Meta:
+        table_name = "import_proofs"
+        primary_key = CompositeKey("server", "record_id")
+
+
+TABLES: tuple[type[Any], ...] = (
+    DownloadRow,
+    HandoverRow,
+    HistoryMark,
+    DeliveryMark,
+    ImportProof,
+)

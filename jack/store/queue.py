@@ -18,6 +18,7 @@ from jack.support.files import PART_SUFFIX
 _LIVE = [status.value for status in LIVE]
 IS_LIVE = f"status IN ({', '.join('?' * len(_LIVE))})"
 _PAGE = 200
+_NO_ID_IS_AS_HIGH = 2**63 - 1
 
 
 class DownloadQueue(DownloadRows):
@@ -161,3 +162,15 @@ class DownloadQueue(DownloadRows):
             page = self._list(f"({where}) AND {by} > ? ORDER BY {by} LIMIT {_PAGE}", *values, last)
             yield from page
             last = page[-1].id if page else -1
+
+    def latest_for_destination(self, dest: Path, before_id: int | None = None) -> Download | None:
+        """The newest row (older than `before_id`) that wrote or writes to `dest`."""
+        before = before_id if before_id is not None else _NO_ID_IS_AS_HIGH
+        where = "dest_path = ? AND id < ? ORDER BY id DESC"
+        return self._first(where, name_value(dest), before)
+
+    def still_needed(self, dest: Path, by_others_than: int) -> bool:
+        """Whether another finished download of the same file is not imported yet."""
+        others = (DownloadStatus.COMPLETED.value, DownloadStatus.IMPORT_QUEUED.value)
+        where = "dest_path = ? AND id != ? AND status IN (?, ?)"
+        return self._first(where, name_value(dest), by_others_than, *others) is not None

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jack.model import Download, DownloadStatus, Validator, WaitReason
+from jack.model import Download, DownloadStatus, Expectation, Validator, WaitReason
 from jack.store.database import Database, translated
 from jack.store.models import name_of, time_of, time_value
 from jack.support.clock import Clock
@@ -108,3 +108,19 @@ def _download(row: Sequence[Any]) -> Download:
     for name in ("stub_present", "expected_bytes_mismatch"):
         values[name] = bool(values[name])
     return Download(validator=Validator(etag, last_modified), **values)
+
+
+def expected_columns(expectation: Expectation | None) -> dict[str, Any]:
+    if expectation is None:
+        return {}
+    return {
+        "expected_bytes": expectation.size,
+        "expected_bytes_source": expectation.source,
+        "expected_bytes_mismatch": expectation.mismatch,
+    }
+
+
+def validator_columns(validator: Validator | None) -> dict[str, str | None]:
+    if validator is None:
+        return {}
+    return {"etag": validator.etag, "last_modified": validator.last_modified}

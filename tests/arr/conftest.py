@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jack.arr.imports import Handover
+from jack.arr.imports import Handover, Proof
 from jack.model import MOVIES
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -38,6 +38,12 @@ class MemoryJournal:
         """Everything else it was told: (what, the download's or failure's id, a sentence or "")."""
         self.unwanted: set[int] = set()
         """What another server has claimed."""
+        self.others: list[str] = []
+        """Servers that may have grabbed it and have not said so."""
+        self.highest: list[int] = []
+        self.marks: list[int] = []
+        self.used: set[int] = set()
+        """Records that have proven an import."""
         self.reported: list[int] = []
         self.failure: Exception | None = None
         self._changed = threading.Condition()
@@ -60,8 +66,22 @@ class MemoryJournal:
     def claimed(self, download_id: int, server: str) -> None:
         self._record(lambda: self.words.append(("claimed", download_id, "")))
 
-    def imported(self, download_id: int, server: str) -> None:
+    def denied(self, download_id: int, server: str) -> list[str]:
+        self._record(lambda: self.words.append(("denied", download_id, "")))
+        return list(self.others)
+
+    def seen(self, server: str, record_id: int) -> None:
+        self._record(lambda: self.highest.append(record_id))
+
+    def marked(self, download_id: int, server: str, record_id: int) -> None:
+        self._record(lambda: self.marks.append(record_id))
+
+    def imported(self, download_id: int, server: str, proof: Proof) -> bool:
+        if self.used & set(proof.record_ids):
+            return False
         self._record(lambda: self.words.append(("imported", download_id, "")))
+        self.used |= set(proof.record_ids)
+        return True
 
     def rejected(self, download_id: int, server: str, sentence: str) -> None:
         self._record(lambda: self.words.append(("rejected", download_id, sentence)))

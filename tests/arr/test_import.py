@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -43,12 +42,14 @@ class Stand:
         )
         category = MOVIES if arr.kind == "radarr" else TV
         self.handover = Handover(1, category, self.file, HASH, GUID, START)
+        self.after: int | None = len(getattr(arr, "history", ()))
+        """The highest id of its history before the file had its name."""
         self.errand = self.anew()
 
     def anew(self, mark: Mark | None = None) -> Import:
         """As after a restart, with what was on record."""
         self.errand = Import(
-            replace(self.handover, mark=mark or Mark()),
+            replace(self.handover, mark=replace(mark or Mark(), after=self.after)),
             ImportApi(self.client),
             self.journal,
             self.clock,
@@ -205,7 +206,7 @@ def test_a_server_without_a_history_is_told_and_not_followed(
         stand.run()
         assert plain.scanned == [SEEN]
     assert journal.taken == [(1, "Arr", 1)]
-    assert [what for what, _, _ in journal.words] == ["asking"]
+    assert [what for what, _, _ in journal.words] == ["denied", "asking"]
 
 
 def test_what_another_server_has_claimed_is_not_asked_for(
@@ -394,26 +395,26 @@ def test_a_disk_that_is_not_mounted_is_not_a_file_that_is_gone(tmp_path: Path) -
     assert is_gone(tmp_path / "film.mkv")
 
 
-def test_an_import_of_an_earlier_file_of_that_name_proves_nothing(
-    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+def test_an_import_of_an_earlier_file_of_that_name_proves_nothing_however_recent(
+    stage: Stage, radarr: ImportingArr, journal: MemoryJournal
 ) -> None:
-    radarr.grab(movie_id=7, info_hash=HASH)
-    stand = stage(radarr)
-    clock.seconds -= HOUR
+    radarr.leaves_source = True
     radarr.import_by_its_own_scanner(SEEN)
-    clock.seconds += HOUR
-    stand.file.write_bytes(b"another film")
+    radarr.grab(movie_id=7, info_hash=HASH)
+    radarr.leaves_source = False
+    stand = stage(radarr)
     stand.run()
     assert len(radarr.commands) == 1
+    assert journal.used == {3}
 
 
-def test_a_clock_of_the_server_that_is_minutes_behind_is_forgiven(
+def test_the_clock_of_the_server_plays_no_part(
     stage: Stage, radarr: ImportingArr, clock: SteppedClock
 ) -> None:
     stand = stage(radarr)
-    clock.seconds -= 120
+    clock.seconds -= 30 * 24 * HOUR
     radarr.import_by_its_own_scanner(SEEN)
-    clock.seconds += 120
+    clock.seconds += 30 * 24 * HOUR
     stand.run()
     assert stand.journal.said("imported") == [""]
 
@@ -530,7 +531,7 @@ def test_strange_records_are_passed_over(stage: Stage, radarr: ImportingArr) -> 
     history = ImportApi(stand.client).history
     with radarr.answering(200, page):
         grab = history.grab(HASH, None, Wire())
-        assert not history.has_imported(SEEN, START - timedelta(days=1), Wire())
+        assert history.imports(SEEN, None, 0, Wire()) == []
     assert grab is not None
     assert grab.movie_id == 7
 
@@ -542,8 +543,8 @@ def test_a_windows_server_writes_its_path_in_its_own_way(
     record = {"id": 1, "date": "2026-01-01T00:00:05Z", "eventType": "x", "data": data}
     history = ImportApi(stage(radarr).client).history
     with radarr.answering(200, {"records": [record]}):
-        assert history.has_imported("D:\\completed\\film.mkv", START, Wire())
-        assert not history.has_imported("/completed/film.mkv", START, Wire())
+        assert history.imports("D:\\completed\\film.mkv", None, 0, Wire())
+        assert not history.imports("/completed/film.mkv", None, 0, Wire())
 
 
 def test_a_file_taken_by_the_scanner_while_the_command_waits_is_imported_at_once(

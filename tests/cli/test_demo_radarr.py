@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -113,8 +112,8 @@ def test_an_import_moves_the_film_into_the_library_and_is_in_the_history(
 ) -> None:
     film, wire = tmp_path / "film.mkv", Wire()
     film.write_bytes(b"film")
-    since = datetime.now(timezone.utc)
-    assert not imports.history.has_imported(str(film), since, wire)
+    before = imports.history.look(wire)
+    assert imports.history.imports(str(film), None, before, wire) == []
     grab = Grab((1,), movie_id=1)
     run = imports.dry_run(str(film), grab, wire)
     assert run is not None
@@ -122,8 +121,9 @@ def test_an_import_moves_the_film_into_the_library_and_is_in_the_history(
     number = imports.scan(str(film), wire) if by_scan else imports.order(str(film), grab, run, wire)
     assert imports.state(number, wire).succeeded
     assert imports.find_command(str(film), wire) == number
-    assert imports.history.has_imported(str(film), since, wire)
-    assert not imports.history.has_imported(str(film), since + timedelta(hours=1), wire)
+    (proof,) = imports.history.imports(str(film), None, before, wire)
+    assert imports.history.imports(str(film), None, max(proof.record_ids), wire) == []
+    assert proof.library == radarr.film
     assert radarr.film == tmp_path / "library" / "Demo Film (2024)" / "film.mkv"
     assert radarr.film.read_bytes() == b"film"
     assert not film.exists()
@@ -137,7 +137,7 @@ def test_a_file_that_is_not_there_is_neither_seen_nor_imported(
     state = imports.state(imports.scan(path, Wire()), Wire())
     assert (state.running, state.failed) == (False, True)
     assert radarr.film is None
-    assert not imports.history.has_imported(path, datetime.now(timezone.utc), Wire())
+    assert imports.history.imports(path, None, 0, Wire()) == []
 
 
 def test_only_the_key_opens_it_and_what_it_does_not_know_is_not_there(api: ArrApi) -> None:

@@ -76,7 +76,15 @@ KEYS = (
             },
             ["but Radarr is down; asked again in 40 s."],
         ),
-        ({"status": S.IMPORT_QUEUED}, ["the import of film.mkv was queued", "Activity"]),
+        (
+            {"status": S.IMPORT_QUEUED},
+            [
+                "Radarr or Sonarr was asked to import",
+                "history that names this file proves",
+                "asks again",
+                "`jack retry 7` asks now",
+            ],
+        ),
         ({"status": S.IMPORTED}, ["moved the file into its library"]),
         (
             {"status": S.FAILED, "error": "HTTP 410."},

@@ -118,9 +118,10 @@ def test_the_inode_of_a_finished_file_may_need_all_64_bits(
 def test_failures_of_one_release_are_counted_over_its_downloads(
     database: Database, clock: FakeClock, row: Download, failures: Failures
 ) -> None:
-    failures.note(row)
+    failures.note(row.peer_id, row.item_id, row.info_hash, row.id)
     clock.advance(3600)
-    failures.note(made(Downloads(database, clock), 2))
+    again = made(Downloads(database, clock), 2)
+    failures.note(again.peer_id, again.item_id, None, again.id)
     since = clock.now() - timedelta(hours=24)
     assert failures.count_since(row.peer_id, row.item_id, since) == 2
     assert failures.count_since(row.peer_id, row.item_id, clock.now()) == 1
@@ -131,7 +132,10 @@ def test_a_grab_is_reported_once_even_over_several_failures(
     database: Database, clock: FakeClock, row: Download, failures: Failures
 ) -> None:
     Downloads(database, clock).fail(row.id, "gone")
-    first, second = failures.note(row), failures.note(row)
+    first, second = (
+        failures.note(row.peer_id, row.item_id, row.info_hash, row.id),
+        failures.note(row.peer_id, row.item_id, row.info_hash, row.id),
+    )
     failures.plan(first, ["One", "Two"])
     assert [(r.failure_id, r.server, r.failed_at) for r in failures.open()] == [
         (first, "One", clock.now()),
@@ -151,6 +155,6 @@ def test_a_failure_that_is_not_true_any_more_is_not_reported(
 ) -> None:
     downloads = Downloads(database, clock)
     downloads.fail(row.id, "gone")
-    failure = failures.note(row)
+    failure = failures.note(row.peer_id, row.item_id, row.info_hash, row.id)
     downloads.revive(row.id)
     assert not failures.reporting(failure, "One", 17)

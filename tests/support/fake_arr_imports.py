@@ -103,7 +103,7 @@ class ImportingArr(FakeArr):
         if not all(event.isdigit() for event in events):
             return Answer(400, [{"propertyName": "eventType", "errorMessage": "not a number"}])
         size, page = int(query.get("pageSize", ["10"])[0]), int(query.get("page", ["1"])[0])
-        names = {EVENT_NAMES[int(event)] for event in events}
+        names = {EVENT_NAMES[int(event)] for event in events} or set(EVENT_NAMES.values())
         found = [record for record in self.history if record["eventType"] in names]
         found.sort(key=lambda record: str(record["date"]), reverse=True)
         shown = found[(page - 1) * size : page * size]
