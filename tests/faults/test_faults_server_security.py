@@ -561,12 +561,17 @@ def test_two_jacks_that_are_each_others_friends_answer_with_their_own_files_only
     tmp_path: Path,
 ) -> None:
     with contextlib.ExitStack() as stack:
+        for root, name in (
+            ("a", "Film (2020) {tmdb-603}.mkv"),
+            ("b", "Other (2021) {tmdb-604}.mkv"),
+        ):
+            (tmp_path / root / "video").mkdir(parents=True)
+            (tmp_path / root / "video" / name).write_bytes(b"0123456789")
         friend = {"name": "b", "apiKey": KEY[::-1]}
         first = stack.enter_context(sharing_jack(tmp_path / "a", friends=[friend]))  # type: ignore[arg-type]
         entry = {"name": "a", "url": first.url, "apiKey": KEY[::-1]}
         second = stack.enter_context(sharing_jack(tmp_path / "b", peers=[entry]))  # type: ignore[arg-type]
-        item = first.share("Film (2020) {tmdb-603}.mkv")
-        second.share("Other (2021) {tmdb-604}.mkv")
+        item = first.item("Film (2020) {tmdb-603}.mkv")
         found = second.get(f"/torznab/api?t=movie&tmdbid=603&apikey={KEY}")
         assert b"Film" in found.content
         for path in ("/peer/search?tmdbId=603", "/peer/search"):
