@@ -167,8 +167,10 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         self, pace: UploadPace, data: bytes | Piece, wanted: int, do_close: bool
     ) -> int:
         granted = pace.take(id(self), wanted)
-        sent = self._send(data, granted, do_close) if granted else 0
-        if sent < granted:
+        sent = 0
+        try:
+            sent = self._send(data, granted, do_close) if granted else 0
+        finally:
             pace.give_back(granted - sent)
         return sent
 

@@ -31,6 +31,7 @@ from tests.bench.idle import config, pause, starts
 from tests.bench.serving import ask
 from tests.bench.site import GIB, MIB, Site, site, until
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer
+from tests.support.scripted_peer import file_path as scripted_path
 
 SEGMENT_BYTES = 1448
 LIMITS = (
@@ -168,7 +169,7 @@ def friend(seconds: float) -> None:
             release = Release("c0ffee00:movie:slow", "Slow", "Slow.mkv", 2000, GIB)
             peer.offer(release.id, b"", filename=release.filename, size=release.size)
             whole = Answer(200, {"ETag": '"v1"'}, bytes(64 * MIB), length=GIB, piece_bytes=piece)
-            peer.always(file_path(release.id), _at(whole, piece / 400_000))
+            peer.always(scripted_path(release.id), _at(whole, piece / 400_000))
             with running(s) as pid:
                 s.drop(release)
                 until(lambda s=s: any(s.done.glob("*.part")))  # type: ignore[misc]
