@@ -40,6 +40,13 @@ def maker_of(download: Download) -> Maker:
     return Maker(download.part_inode, download.downloaded_bytes)
 
 
+def may_share_a_name(download: Download, owner: Download) -> bool:
+    """Whether both can go on, one of them under another name: not of one item, which is fetched
+    once, nor when nothing tells whose the `.part` of that name is."""
+    is_nobodys = download.downloaded_bytes > 0 and download.part_inode is None
+    return owner.stub != download.stub and not is_nobodys
+
+
 class Naming:
     """Chooses names, by what the disk and the rows have."""
 
@@ -71,12 +78,12 @@ class Naming:
         return next((dest for dest in free if looked[dest]), free[-1]), None
 
     def make_way(self, download: Download) -> bool:
-        """Before a download that has ended goes on: false while another of the same item is
-        bringing its file; of another item it leaves the name to it. To be run in a transaction."""
+        """Before a download that has ended goes on: it leaves its name to another one that has it
+        now. False when it cannot. To be run in a transaction."""
         owner = self._downloads.owned(download.dest_path)
         if owner is None or owner.id == download.id:
             return True
-        return owner.stub != download.stub and self.move(download)
+        return may_share_a_name(download, owner) and self.move(download)
 
     def move(self, download: Download) -> bool:
         """Give a download another name, because something else has the one it wanted. Its own

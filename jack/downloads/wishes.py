@@ -4,7 +4,7 @@ themselves.
 
 from __future__ import annotations
 
-from jack.downloads.naming import Naming
+from jack.downloads.naming import Naming, may_share_a_name
 from jack.downloads.settling import Settling
 from jack.model import FINISHED, Download, DownloadStatus
 from jack.store.downloads import Downloads
@@ -19,7 +19,7 @@ def objection_to_retry(download: Download, downloads: Downloads) -> str | None:
     if download.status is DownloadStatus.DOWNLOADING:
         return f"download {download.id} is running already"
     other = downloads.live_at(download.dest_path, but=download.id)
-    if other is not None and other.stub == download.stub:  # of another item, each has its name
+    if other is not None and not may_share_a_name(download, other):
         return f"download {other.id} is writing the same file; cancel that one first"
     return None
 
