@@ -13,6 +13,7 @@ from jack.doctor.folders import download_findings, library_findings, state_findi
 from jack.doctor.friends import friend_findings
 from jack.doctor.leftovers import leftover_findings
 from jack.doctor.line import line_findings
+from jack.doctor.secrecy import secrecy_findings
 from jack.doctor.servers import server_findings, sharing_findings
 from jack.support.clock import Clock
 from jack.support.logs import Redactor
@@ -36,6 +37,7 @@ def examine(config: Config, clock: Clock) -> Iterator[Finding]:
     for gap in gaps(config):
         yield warn(gap.what, gap.remedy)
     yield from state_findings(config.jack.state_path)
+    yield from secrecy_findings(config)
     if config.downloads is not None:
         yield from download_findings(config.downloads)
         completed = config.downloads.completed_path
