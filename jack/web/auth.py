@@ -16,12 +16,16 @@ from jack.peers.protocol import API_KEY_HEADER
 from jack.support.clock import Clock
 from jack.support.files import shown
 from jack.web.answers import json_error, prefers_xml, xml_error
+from jack.web.crowd import home_of
+from jack.web.guesses import Guesses
 
 log = logging.getLogger(__name__)
 
 LOG_INTERVAL_SECONDS = 60.0
 """At most one line in this time, so that somebody guessing keys cannot fill the log."""
 _XML_WRONG_KEY = 100
+HOLD_ANSWER = "jack.hold_answer"
+"""In the environ of a request: a function that has its answer leave so many seconds later."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class KeyGuard:
         self._salt = secrets.token_bytes(16)
         self._known = [(friend, self._digest(key.encode())) for friend, key in known]
         self._clock = clock
+        self._guesses = Guesses(clock)
         self._lock = threading.Lock()
         self._silent_until_seconds = clock.monotonic()
         self._unlogged = 0
@@ -63,6 +68,13 @@ class KeyGuard:
         if is_known and (friend is None or is_for_friends):
             g.friend = friend
             return None
+        if given is not None and not is_known:
+            # Only the wrong answer waits: a right key from the same address (a proxy's, too) is
+            # never late, and the thread is free at once.
+            hold = request.environ.get(HOLD_ANSWER)
+            seconds = self._guesses.wrong(home_of(request.remote_addr or ""))
+            if hold is not None and seconds:
+                hold(seconds)
         what = "missing API key" if given is None else "invalid API key"
         self._log_refusal(what if friend is None else f"the key of {friend.name} is for peers only")
         message = f"Unauthorized: {what}"

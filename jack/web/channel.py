@@ -16,7 +16,9 @@ from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
+from waitress.task import WSGITask
 
+from jack.web.auth import HOLD_ANSWER
 from jack.web.crowd import home_of
 from jack.web.pace import UploadPace
 from jack.web.parsing import StrictParser
@@ -40,6 +42,15 @@ _NOT_THIS_FILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.
 """What sendfile says of a file system (FUSE, some network folders) that it cannot send from."""
 
 
+class HoldableTask(WSGITask):  # type: ignore[misc]  # waitress carries no types
+    """A request whose answer may be told to wait."""
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ[HOLD_ANSWER] = self.channel.hold
+        return environ
+
+
 class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no types
     """A connection that leaves room for the others.
 
@@ -51,6 +62,7 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
     """
 
     parser_class = StrictParser
+    task_class = HoldableTask
     will_close: bool
 
     def __init__(
@@ -66,6 +78,7 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         self._is_flushing = False
         self.home = home_of(str(self.addr[0]))
         self._is_stalled = False
+        self._held_until_seconds = 0.0
         self.moved_at_seconds = time.monotonic()
         """When the last byte came or went."""
         self._due_seconds: float | None = self.moved_at_seconds + REQUEST_SECONDS
@@ -114,10 +127,22 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         self._look()
         if self._is_flushing:
             return False
-        is_held = self._is_reading or (self._pace is not None and self._pace.holds(id(self)))
+        is_held = (
+            self._is_held
+            or self._is_reading
+            or (self._pace is not None and self._pace.holds(id(self)))
+        )
         if is_held and not self.will_close:
             return False
         return bool(super().writable())
+
+    def hold(self, seconds: float) -> None:
+        """The next answer leaves when so much time has passed, and up to a round of the loop."""
+        self._held_until_seconds = time.monotonic() + seconds
+
+    @property
+    def _is_held(self) -> bool:
+        return time.monotonic() < self._held_until_seconds
 
     def write_soon(self, data: Any) -> int:
         """waitress reads what it sends from `data.file`; see Pieces."""
@@ -143,6 +168,8 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         self.server.pull_trigger()
 
     def _flush_some(self, do_close: bool = True) -> bool:
+        if self._is_held:
+            return False
         self._turn_bytes = 0
         self._is_flushing = True
         try:

@@ -23,10 +23,11 @@ import requests
 from flask import Flask
 
 from jack import http_side
-from jack.web import channel, crowd, server
+from jack.web import channel, crowd, guesses, server
 from tests.scenarios.harness import Jack, Port
 from tests.support.sharing_jack import KEY, SharingJack, sharing_jack, status_of
 from tests.support.waiting import eventually
+from tests.web.served_peer import StepClock
 
 FIXED_SEEDS = (1, 2, 3)
 SHAPES_PER_SEED = 60
@@ -322,6 +323,49 @@ def test_the_right_key_is_not_found_where_it_does_not_belong(jack: SharingJack, 
     request = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n"
     expected = 401 if where == "header twice" else 200
     assert status_of(jack.raw(request.encode())) == expected
+
+
+@pytest.mark.fault("P27")
+def test_wrong_keys_are_answered_later_and_later_and_the_right_one_at_once(
+    jack: SharingJack,
+) -> None:
+    """More of them than there are threads wait at the same time."""
+    wrong = asking("/handshake", key="no-such-key-0123456789")
+    for _ in range(guesses.FREE):
+        with jack.connect() as sock:
+            sock.sendall(wrong)
+            assert sock.recv(12) == b"HTTP/1.1 401"
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(jack.connect()) for _ in range(12)]
+        for sock in waiting:
+            sock.sendall(wrong)
+        jack.get("/handshake")
+        assert jack.get("/handshake").ok
+        last = waiting[-1]
+        last.settimeout(1)
+        with pytest.raises(TimeoutError):
+            last.recv(1)
+        assert jack.get("/handshake").ok
+        last.settimeout(30)
+        assert last.recv(12) == b"HTTP/1.1 401"
+
+
+@pytest.mark.fault("P27")
+def test_the_memory_of_wrong_keys_is_bounded_and_passes() -> None:
+    clock = StepClock()
+    counted = guesses.Guesses(clock)
+    waits = [counted.wrong("a") for _ in range(guesses.FREE + 20)]
+    assert waits[: guesses.FREE] == [0.0] * guesses.FREE
+    assert waits[guesses.FREE :] == sorted(waits[guesses.FREE :])
+    assert waits[-1] == guesses.LONGEST_SECONDS
+    for number in range(guesses.MOST_ADDRESSES):
+        counted.wrong(str(number))
+    assert counted.wrong("a") == 0.0
+    for _ in range(guesses.FREE):
+        counted.wrong("b")
+    assert counted.wrong("b") > 0
+    clock.seconds += guesses.FORGOTTEN_AFTER_SECONDS + 1
+    assert counted.wrong("b") == 0.0
 
 
 # -- requests with two meanings ------------------------------------------------------------------

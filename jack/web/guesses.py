@@ -1,0 +1,39 @@
+"""How long an address that sends wrong keys waits for the answer. Bounded memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from jack.support.clock import Clock
+
+FREE = 10
+"""So many wrong keys are answered at once: a key that was changed is no guess."""
+FIRST_SECONDS = 0.5
+LONGEST_SECONDS = 10.0
+FORGOTTEN_AFTER_SECONDS = 600.0
+MOST_ADDRESSES = 1024
+_MOST_COUNTED = FREE + 10
+
+
+class Guesses:
+    """Counts wrong keys per address; each doubles the wait of the next. Thread-safe."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def wrong(self, home: str) -> float:
+        """One more from there; after how many seconds it is answered."""
+        now = self._clock.monotonic()
+        with self._lock:
+            count, last_seconds = self._counts.pop(home, (0, now))
+            if now - last_seconds > FORGOTTEN_AFTER_SECONDS:
+                count = 0
+            self._counts[home] = (min(count + 1, _MOST_COUNTED), now)
+            while len(self._counts) > MOST_ADDRESSES:
+                self._counts.popitem(last=False)
+        if count < FREE:
+            return 0.0
+        return float(min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** (count - FREE)))
