@@ -23,10 +23,13 @@ class StateGuard:
 
     def __init__(self, database: Database, lock_path: Path) -> None:
         self._facts = Facts(database)
-        self._paths = (database.path, lock_path)
-        self._files = [_file(path) for path in self._paths]
         self._mark = f"{os.getpid()} {secrets.token_hex(8)}"
         self._facts.put(_INSTANCE, self._mark)
+        # SQLite keeps its -wal as long as a connection is open, and the caller's is: what was
+        # committed lately is nowhere else.
+        logs = [path for path in database.files if path.name.endswith("-wal") and path.exists()]
+        self._paths = (database.path, lock_path, *logs)
+        self._files = [_file(path) for path in self._paths]
 
     def problem(self) -> str | None:
         """Why jack must not go on, as a sentence; None when all is well or cannot be told now."""
