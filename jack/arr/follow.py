@@ -311,15 +311,16 @@ class Import:
 
     def _known_after(self, wire: Wire) -> int | None:
         """From which id on records can be of this file. A server that was not known when the file
-        appeared has at least not imported it before it was grabbed, or before now if it is here.
+        appeared has at least not imported it before now if it is here, or before it was grabbed.
         """
         if self._after is None:
             history = self._api.history
-            grab = history.grab(self.handover.info_hash, self.handover.guid, wire)
-            if grab is not None:
-                self._after = max(grab.record_ids)
-            elif not self._gone(self.handover.path):
-                self._after = history.look(wire)
+            newest = history.look(wire)
+            if not self._gone(self.handover.path):  # looked at last: it is not in there
+                self._after = newest
+            else:
+                grab = history.grab(self.handover.info_hash, self.handover.guid, wire)
+                self._after = None if grab is None else max(grab.record_ids)
             if self._after is not None:
                 self._journal.marked(self._id, self._name, self._after)
         return self._after
@@ -336,7 +337,8 @@ class Import:
             return self._next(END_PAUSES)
         sentence = (
             f"the file is gone from {shown(str(self.handover.path.parent))}, and the history of"
-            f" {self._name} does not show that it imported it"
+            f" {self._name} does not show that it imported it; nothing is downloaded again by"
+            " itself"
         )
         self._journal.lost(self._id, self._name, sentence)
         return None

@@ -582,3 +582,28 @@ def test_a_scanner_that_comes_between_the_look_and_the_dry_run_is_no_rejection(
     stand.run()
     assert [word for word, _, _ in stand.journal.words][-1] == "imported"
     assert stand.journal.said("rejected") == []
+
+
+def test_a_file_that_stands_is_not_proved_by_an_import_before_it_even_without_a_mark(
+    stage: Stage, radarr: ImportingArr, journal: MemoryJournal
+) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    stand = stage(radarr)
+    radarr.import_by_its_own_scanner(SEEN)
+    stand.file.write_bytes(b"the same stub, dropped once more by hand")
+    stand.after = None
+    stand.anew()
+    stand.run()
+    assert len(radarr.commands) == 1, "it has a command of its own"
+    assert journal.said("imported") == [""]
+
+
+def test_a_file_that_is_gone_without_proof_is_said_with_what_happens_next(
+    stage: Stage, radarr: ImportingArr, journal: MemoryJournal
+) -> None:
+    radarr.grab(movie_id=7, info_hash=HASH)
+    stand = stage(radarr)
+    stand.file.unlink()
+    stand.run()
+    (sentence,) = journal.said("lost")
+    assert "nothing is downloaded again by itself" in sentence
