@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def rows(tmp_path: Path) -> Iterator[Downloads]:
     downloads.checkpoint(2, 400)
     downloads.fail(2, "ann does not have the file (HTTP 410)")
     downloads.complete(3, 1000)
-    downloads.import_queued(3)
+    downloads.import_queued(3, "Radarr", datetime.now(timezone.utc))
     database.close()
     yield downloads
     database.close()
@@ -284,19 +285,10 @@ def test_cancel_without_a_daemon_removes_the_part(
     assert row(rows, 2).downloaded_bytes == 0
 
 
-@pytest.mark.parametrize(
-    ("command", "number", "sentence"),
-    [
-        ("retry", 3, "download 3 is complete already"),
-        ("cancel", 3, "download 3 is complete already"),
-    ],
-)
-def test_what_is_complete_is_neither_retried_nor_cancelled(
-    jack: Jack, config: Path, rows: Downloads, command: str, number: int, sentence: str
-) -> None:
-    result = jack(command, str(number), "-c", str(config))
+def test_what_is_complete_is_not_cancelled(jack: Jack, config: Path, rows: Downloads) -> None:
+    result = jack("cancel", "3", "-c", str(config))
     assert (result.code, result.out) == (1, "")
-    assert sentence in result.err
+    assert "download 3 is complete already" in result.err
 
 
 def test_what_runs_is_not_retried_and_what_is_cancelled_is_not_cancelled_again(
@@ -334,8 +326,10 @@ def test_retry_of_what_is_complete_but_not_handed_over_is_left_to_the_next_start
     jack: Jack, config: Path, rows: Downloads
 ) -> None:
     rows.complete(1, 1000)
-    assert jack("retry", "1", "-c", str(config)).code == 0
-    assert row(rows, 1).status is S.COMPLETED
+    for number, status in ((1, S.COMPLETED), (3, S.IMPORT_QUEUED)):
+        assert jack("retry", str(number), "-c", str(config)).code == 0
+        assert row(rows, number).status is status
+        assert rows.wish_of(number) == "retry"
 
 
 def test_a_daemon_that_does_not_answer_is_said_and_the_wish_stays(

@@ -118,7 +118,7 @@ def test_line_1_a_stub_put_into_the_folder_becomes_a_file_and_an_import(
     assert [command["body"] for command in household.radarr.commands] == [
         {"name": "DownloadedMoviesScan", "path": f"/data/completed/{FILM}"}
     ]
-    assert household.sonarr.requests == []
+    assert household.sonarr.commands == []
 
 
 def test_line_1_a_stub_that_lies_there_at_start_is_taken(household: Household) -> None:
@@ -145,7 +145,7 @@ def test_line_15_an_episode_is_handed_to_sonarr_only(household: Household) -> No
     assert [command["body"] for command in household.sonarr.commands] == [
         {"name": "DownloadedEpisodesScan", "path": f"/data/completed/{EPISODE}"}
     ]
-    assert household.radarr.requests == []
+    assert household.radarr.commands == []
 
 
 def test_status_as_json_has_every_field_of_the_interface(household: Household) -> None:
@@ -164,10 +164,10 @@ def test_status_as_json_has_every_field_of_the_interface(household: Household) -
     expected |= {"filename": FILM, "destPath": dest, "partPath": f"{dest}.part"}
     expected |= {"releaseSize": SIZE, "expectedBytes": SIZE, "downloadedBytes": SIZE}
     expected |= {"expectedBytesMismatch": False, "attempts": 1}
-    expected |= {"nextAttemptAt": None, "error": None}
+    expected |= {"error": None}
     assert {name: found[name] for name in expected} == expected
     assert found["expectedBytesSource"] in {"content_length", "content_range"}
-    for name in ("startedAt", "updatedAt", "completedAt"):
+    for name in ("startedAt", "updatedAt", "completedAt", "nextAttemptAt"):
         assert UTC_TIME.fullmatch(found[name]), name
     assert found["startedAt"] <= found["completedAt"] <= found["updatedAt"]
     assert "import" in found["why"]

@@ -232,7 +232,7 @@ def test_line_15_an_arr_that_is_down_at_completion_is_asked_again_when_it_is_bac
     assert sonarr.scanned == [str(you.file("Series S01E02.mkv"))]
 
 
-def test_line_15_a_failing_second_radarr_does_not_stop_the_first_and_is_told_later(
+def test_line_15_a_failing_radarr_that_may_have_grabbed_it_is_waited_for(
     new_jack: Callable[..., Jack], peer: ScriptedPeer, new_arr: Callable[[str], FakeArr]
 ) -> None:
     healthy, failing, item = new_arr("radarr"), new_arr("radarr"), "c:movie:1"
@@ -247,12 +247,11 @@ def test_line_15_a_failing_second_radarr_does_not_stop_the_first_and_is_told_lat
     with failing.answering(503, "<html>starting</html>"):
         you.start()
         you.drop("Film.torrent", peer.url, item)
-        you.row(1, S.IMPORT_QUEUED)
-        assert healthy.scanned == [str(you.file())]
-        failing.wait_for_requests(1)
+        you.row(1, S.COMPLETED, when=lambda row: "Second" in (row.error or ""))
         assert you.stop() == 0
-    assert failing.commands == []
+    assert failing.commands == healthy.commands == []
     you.start()  # which resumes the handover at once
     failing.wait_for_commands(1, PATIENCE_SECONDS)
     assert failing.scanned == [str(you.file())]
+    healthy.wait_for_commands(1, PATIENCE_SECONDS)
     assert len(healthy.commands) == 1
