@@ -14,6 +14,12 @@ from typing import Any
 from jack.store.database import Database, translated
 from jack.store.models import DeliveryMark, HistoryMark, ImportProof
 
+_EARLIER = (
+    "SELECT 1 FROM handovers h JOIN downloads d ON d.id = h.download_id"
+    " WHERE h.server = ? AND h.state = 'open' AND d.id < ?"
+    " AND d.dest_path = (SELECT dest_path FROM downloads WHERE id = ?) LIMIT 1"
+)
+
 
 class Proofs:
     """Repository of history marks and of records that were used as proofs. Raises StorageError like
@@ -50,10 +56,13 @@ class Proofs:
         self, download_id: int, server: str, records: Collection[int], library: Path | None
     ) -> bool:
         """Take these records, all of one import into `library`, as the proof for this download.
-        False when one of them proves another download already. Inside the transaction of what they
-        prove.
+        False when one of them proves another download already, or may prove an earlier one of the
+        same path, which is still to look. Inside the transaction of what they prove.
         """
         with translated():
+            earlier = self._database.execute(_EARLIER, (server, download_id, download_id))
+            if earlier.fetchone():
+                return False
             taken: Any = ImportProof.select(ImportProof.record_id).where(
                 ImportProof.server == server,
                 ImportProof.record_id.in_(list(records)),

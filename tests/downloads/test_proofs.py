@@ -11,6 +11,7 @@ import pytest
 from jack.downloads.settling import Settling
 from jack.model import Download, DownloadStatus
 from jack.peers.protocol import connector_id
+from jack.store.handovers import Handovers, HandoverState
 from jack.store.proofs import Proofs
 from tests.downloads.test_endings import server
 from tests.downloads.test_imports import FILM, ITEM, hash_at, prepared
@@ -92,6 +93,24 @@ def test_all_records_of_one_import_prove_one_download(stepped: World) -> None:
         assert proofs.use(1, "Sonarr", (11, 12), Path("/tv/a.mkv")), "again after a crash"
         assert proofs.use(2, "Radarr", (12,), None), "ids of another server are others"
     assert proofs.libraries(1) == {Path("/tv/a.mkv")}
+
+
+def test_a_record_is_left_to_the_earlier_download_of_that_path_while_that_still_looks(
+    stepped: World,
+) -> None:
+    """Both may have been delivered while the server could not be asked."""
+    proofs, handovers = Proofs(stepped.database), Handovers(stepped.database, stepped.clock)
+    first = stepped.row_of("http://127.0.0.1:9")
+    stepped.downloads.complete(first.id, 1000)
+    second = stepped.row_of("http://127.0.0.1:9", 2, dest_path=first.dest_path)
+    handovers.plan(first.id, ["Radarr"])
+    handovers.plan(second.id, ["Radarr"])
+    with stepped.database.transaction():
+        assert not proofs.use(second.id, "Radarr", (5,), None)
+        assert proofs.use(first.id, "Radarr", (5,), None)
+        handovers.settle(first.id, "Radarr", HandoverState.IMPORTED)
+        assert not proofs.use(second.id, "Radarr", (5,), None)
+        assert proofs.use(second.id, "Radarr", (8,), None)
 
 
 def test_what_was_known_of_a_history_is_on_record_before_the_file_has_its_name(
