@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -33,7 +32,8 @@ class Stage:
     def __init__(self, root: Path, film_bytes: int) -> None:
         self.root = root
         self.film_bytes = film_bytes
-        self.friend_port, self.your_port = _free_ports(2)
+        self._reserved = [_reserved(), _reserved()]
+        self.friend_port, self.your_port = (port.getsockname()[1] for port in self._reserved)
         self.watch = root / "you" / "watch"
         self.completed = root / "you" / "completed"
         self.state = root / "you" / "state"
@@ -134,6 +134,8 @@ class Stage:
             for process in self._processes:
                 process.kill()
                 process.wait()
+            for port in self._reserved:
+                port.close()
 
     def _start(self, who: str, config: object) -> subprocess.Popen[bytes]:
         path = self.root / f"{who}.yaml"
@@ -164,11 +166,13 @@ def _url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def _free_ports(count: int) -> list[int]:
-    """Different ones, for they are all taken before any is given back."""
-    with contextlib.ExitStack() as taken:
-        probes = [taken.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
+def _reserved() -> socket.socket:
+    """A port that is bound and never listens: no connection of this machine can take it before a
+    jack of ours listens on it, which SO_REUSEADDR on both sides allows."""
+    port = socket.socket()
+    port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    port.bind(("127.0.0.1", 0))
+    return port
 
 
 def _listens(port: int) -> bool:

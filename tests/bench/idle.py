@@ -24,7 +24,7 @@ from jack.model import Release
 from jack.peers.protocol import connector_id
 from jack.store.database import Database
 from tests.bench import gauge
-from tests.bench.site import KEY, MIB, Site, free_port, site, until
+from tests.bench.site import KEY, MIB, Site, site, until
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
 
 FILMS = 8
@@ -62,8 +62,7 @@ def config(s: Site, http: bool) -> dict[str, object]:
     downloads = dict(made["downloads"], maxConcurrentDownloads=FILMS)  # type: ignore[call-overload]
     made["downloads"] = downloads
     if http:
-        url = f"http://127.0.0.1:{free_port()}"
-        made["jack"] = {"statePath": str(s.state), "internalUrl": url, "apiKey": KEY[::-1]}
+        made["jack"] = {"statePath": str(s.state), "internalUrl": s.yours.url, "apiKey": KEY[::-1]}
     return made
 
 

@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jack.peers.protocol import file_path, item_path
-from tests.bench.site import GIB, KEY, MIB, Site, cpu_seconds, free_port, row, site, until
+from tests.bench.site import GIB, KEY, MIB, Site, cpu_seconds, row, site, until
+from tests.support.ports import Port
 
 SLOW_READERS = 20
 SEARCHES = 300
@@ -117,7 +118,8 @@ def nginx(s: Site, path: str) -> Iterator[Target | None]:
     if program is None:
         yield None
         return
-    port = free_port()
+    reserved = Port()
+    port = reserved.number
     config = s.root / "nginx.conf"
     config.write_text(_NGINX.format(root=s.root, video=s.video, port=port))
     process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
@@ -127,6 +129,7 @@ def nginx(s: Site, path: str) -> Iterator[Target | None]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+        reserved.close()
 
 
 def _listens(port: int) -> bool:

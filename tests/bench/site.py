@@ -21,6 +21,7 @@ from jack.blackhole.stub import build_stub
 from jack.library.folder import FolderSource
 from jack.model import Release, Stub
 from jack.peers.protocol import connector_id
+from tests.support.ports import Port
 
 KEY = "bench-key-0123456789"
 MIB = 1024 * 1024
@@ -35,12 +36,6 @@ def until(look: Callable[[], bool], seconds: float = 600, step: float = 0.005) -
         if time.monotonic() > end:
             raise TimeoutError("the measurement did not come to an end")
         _PAUSE.wait(step)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def cpu_seconds(pid: int) -> float:
@@ -60,8 +55,8 @@ class Site:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.friends, self.yours = Port(), Port()
+        self.port, self.url = self.friends.number, self.friends.url
         self.video, self.watch, self.done = (root / name for name in ("video", "watch", "done"))
         self.state = root / "state"
         for folder in (self.video, self.watch, self.done, self.state, root / "friend"):

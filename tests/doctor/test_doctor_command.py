@@ -10,8 +10,9 @@ import pytest
 
 from jack import cli
 from tests.doctor.patient import ARR_KEY, JACK_KEY, PEER_KEY, Patient
-from tests.scenarios.harness import PATIENCE_SECONDS, Jack, Port, server_entry
+from tests.scenarios.harness import PATIENCE_SECONDS, Jack, server_entry
 from tests.support.fake_arr import FakeArr
+from tests.support.ports import Port
 from tests.support.scripted_peer import Answer, ScriptedPeer
 from tests.support.waiting import eventually
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.harness import KEY, Port, peer_entry
+from tests.scenarios.harness import KEY, peer_entry
 from tests.support.hurt_jack import HurtJack
+from tests.support.ports import Port
 from tests.support.scripted_peer import ScriptedPeer
 from tests.support.waiting import eventually
 from tests.transfer.rig import Rig

@@ -18,8 +18,9 @@ from peewee import SqliteDatabase
 
 from jack.model import DownloadStatus
 from jack.store.migrations import MIGRATIONS, migrate
-from tests.scenarios.harness import CHECKPOINT_BYTES, KIB, PATIENCE_SECONDS, Port, content, paused
+from tests.scenarios.harness import CHECKPOINT_BYTES, KIB, PATIENCE_SECONDS, content, paused
 from tests.support.hurt_jack import HurtJack
+from tests.support.ports import Port
 from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
 from tests.support.waiting import eventually
 

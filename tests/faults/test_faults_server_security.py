@@ -24,7 +24,8 @@ from flask import Flask
 
 from jack import http_side
 from jack.web import channel, crowd, guesses, server
-from tests.scenarios.harness import Jack, Port
+from tests.scenarios.harness import Jack
+from tests.support.ports import Port
 from tests.support.sharing_jack import KEY, SharingJack, sharing_jack, status_of
 from tests.support.waiting import eventually
 from tests.web.served_peer import StepClock

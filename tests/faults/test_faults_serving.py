@@ -23,7 +23,8 @@ import requests
 from jack.library.folder import FolderSource
 from jack.peers.protocol import file_path
 from jack.web import channel
-from tests.scenarios.harness import Jack, Port
+from tests.scenarios.harness import Jack
+from tests.support.ports import Port
 from tests.support.sharing_jack import KEY, SharingJack, sharing_jack, status_of
 from tests.support.waiting import eventually
 

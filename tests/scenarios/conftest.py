@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.harness import KEY, Jack, Port
+from tests.scenarios.harness import KEY, Jack
 from tests.support.fake_arr import FakeArr
+from tests.support.ports import Port
 from tests.support.scripted_peer import ScriptedPeer
 
 

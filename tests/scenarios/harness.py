@@ -16,7 +16,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -63,20 +62,6 @@ def server_entry(name: str, kind: str, url: str, key: str, **more: Any) -> dict[
 
 def stub_bytes(peer_url: str, item_id: str, title: str = "Film", size: int = 1000) -> bytes:
     return build_stub(Stub(connector_id(peer_url), item_id), title, size)
-
-
-class Port:
-    """A port of loopback that stays ours while nobody listens (SO_REUSEADDR on both sides)."""
-
-    def __init__(self) -> None:
-        self._reservation = socket.socket()
-        self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reservation.bind(("127.0.0.1", 0))
-        self.number: int = self._reservation.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.number}"
-
-    def close(self) -> None:
-        self._reservation.close()
 
 
 class Jack:

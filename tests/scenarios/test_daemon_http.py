@@ -8,7 +8,8 @@ from typing import Any
 import requests
 
 from jack.model import DownloadStatus
-from tests.scenarios.harness import Jack, Port, content, peer_entry
+from tests.scenarios.harness import Jack, content, peer_entry
+from tests.support.ports import Port
 from tests.support.scripted_peer import ScriptedPeer
 
 ITEM = "c:movie:1"

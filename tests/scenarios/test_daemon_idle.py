@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.harness import Jack, Port, peer_entry, server_entry
+from tests.scenarios.harness import Jack, peer_entry, server_entry
 from tests.support.fake_arr import FakeArr
+from tests.support.ports import Port
 from tests.support.scripted_peer import ScriptedPeer
 from tests.support.waiting import eventually
 

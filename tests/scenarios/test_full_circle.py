@@ -22,7 +22,6 @@ from tests.scenarios.harness import (
     KIB,
     PATIENCE_SECONDS,
     Jack,
-    Port,
     content,
     peer_entry,
     server_entry,
@@ -31,6 +30,7 @@ from tests.support.arr_titles import Read, read_episode
 from tests.support.fake_arr_client import GrabbingArr, Wanted
 from tests.support.library_server import KEY as FRIENDS_ARR_KEY
 from tests.support.library_server import LibraryServer
+from tests.support.ports import Port
 from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
 from tests.support.waiting import eventually
 from tests.support.watch_folder_scanner import WatchFolderScanner

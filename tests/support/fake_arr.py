@@ -26,6 +26,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.support.fake_arr_providers import Answer, Providers
+from tests.support.ports import Port
 
 PRODUCTS = {"radarr": "Radarr", "sonarr": "Sonarr"}
 SCANS = {"radarr": "DownloadedMoviesScan", "sonarr": "DownloadedEpisodesScan"}
@@ -67,11 +68,8 @@ class FakeArr:
         self._fault: Answer | None = None
         self._gate = threading.Event()
         self._gate.set()
-        # Bound but never listening: keeps the port ours while down (SO_REUSEADDR on both sockets).
-        self._reservation = socket.socket()
-        self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reservation.bind(("127.0.0.1", 0))
-        self.port: int = self._reservation.getsockname()[1]
+        self._port = Port()
+        self.port: int = self._port.number
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self.come_back()
@@ -149,7 +147,7 @@ class FakeArr:
     def close(self) -> None:
         self._gate.set()
         self.go_down()
-        self._reservation.close()
+        self._port.close()
 
     # -- waiting -----------------------------------------------------------------------------------
 

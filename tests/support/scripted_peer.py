@@ -30,6 +30,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from tests.support.ports import Port
+
 _RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 
 
@@ -94,13 +96,15 @@ class ScriptedPeer:
         tls: ssl.SSLContext | None = None,
         api_key: str | None = None,
         prefix: str = "",
-        port: int = 0,
+        port: int | None = None,
     ) -> None:
         self._tls = tls
         self._api_key = api_key
         self._prefix = prefix
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
-        self.port: int = self._listener.getsockname()[1]
+        self._port = None if port else Port()
+        """Also after the end: who comes back finds it free."""
+        self.port: int = self._port.number if self._port else port or 0
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}{prefix}"
         self.requests: list[Request] = []
         self._lock = threading.Lock()

@@ -26,6 +26,7 @@ from jack.peers.protocol import item_path
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import SystemClock
+from tests.support.ports import Port
 
 KEY = "key-of-the-http-side-2"
 PATIENCE_SECONDS = 20.0
@@ -83,8 +84,8 @@ def sharing_jack(root: Path, **blocks: Mapping[str, Any]) -> Iterator[SharingJac
     folder, state = root / "video", root / "state"
     for needed in (folder, state):
         needed.mkdir(parents=True, exist_ok=True)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    reserved = Port()
+    port = reserved.number
     internal = {"internalUrl": f"http://127.0.0.1:{port}", "apiKey": KEY, "statePath": str(state)}
     library = {"library": [{"folder": str(folder)}]}
     path = root / "jack.yaml"
@@ -97,6 +98,7 @@ def sharing_jack(root: Path, **blocks: Mapping[str, Any]) -> Iterator[SharingJac
             yield SharingJack(port, folder, database)
     finally:
         database.close()
+        reserved.close()
 
 
 def status_of(answer: bytes) -> int:
