@@ -20,13 +20,13 @@ from tests.scenarios.harness import (
     KIB,
     PATIENCE_SECONDS,
     Jack,
-    Port,
     content,
     paused,
     peer_entry,
     server_entry,
     stub_bytes,
 )
+from tests.support.ports import Port
 from tests.support.fake_arr import FakeArr
 from tests.support.scripted_peer import ScriptedPeer, file_path, item_path
 from tests.support.waiting import eventually

@@ -18,7 +18,6 @@ from tests.scenarios.harness import (
     KIB,
     PATIENCE_SECONDS,
     Jack,
-    Port,
     content,
     cut,
     paused,
@@ -26,6 +25,7 @@ from tests.scenarios.harness import (
     run_jack,
     server_entry,
 )
+from tests.support.ports import Port
 from tests.support.fake_arr import FakeArr
 from tests.support.scripted_peer import Answer, ScriptedPeer, file_path, item_path
 from tests.support.waiting import eventually

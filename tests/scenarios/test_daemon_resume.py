@@ -20,12 +20,12 @@ from tests.scenarios.harness import (
     KIB,
     PATIENCE_SECONDS,
     Jack,
-    Port,
     content,
     paused,
     peer_entry,
     server_entry,
 )
+from tests.support.ports import Port
 from tests.support.fake_arr import FakeArr
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
 from tests.support.waiting import eventually
