@@ -1,4 +1,4 @@
-"""The command line (interface, section 2): what each command prints and its exit code."""
+"""The command line: what each command prints and its exit code."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ def test_why_without_any_state_exits_1(jack: Jack, config: Path) -> None:
 # -- retry and cancel ------------------------------------------------------------------------------
 
 
-def test_line_16_retry_without_a_daemon_queues_it_for_the_next_start(
+def test_retry_without_a_daemon_queues_it_for_the_next_start(
     jack: Jack, config: Path, rows: Downloads
 ) -> None:
     result = jack("retry", "2", "-c", str(config))

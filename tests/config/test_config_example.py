@@ -85,7 +85,7 @@ def test_what_can_go_can_go(load: Load) -> None:
     assert short == DownloadsConfig(Path("/w"), Path("/c"))
 
 
-def test_every_number_of_the_interface_is_the_default() -> None:
+def test_every_number_that_is_promised_is_the_default() -> None:
     assert defaults_of(DownloadsConfig) == {
         "max_concurrent_downloads": 3,
         "max_download_attempts": 13,

@@ -38,7 +38,7 @@ ENDS = 3
 way, so the number of writes and checkpoints differs from run to run."""
 LATE = "more than a checkpoint was lost, three times in a row"
 STOP_SECONDS = 10.0
-"""What a graceful stop may take (interface, section 2)."""
+"""What a graceful stop may take, as README promises."""
 
 
 @dataclass(frozen=True)

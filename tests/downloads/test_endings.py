@@ -1,4 +1,4 @@
-"""What the end of a download does (issue lines 6, 15, 16): stub, *arr, claims, the next one."""
+"""What the end of a download does: stub, *arr, claims, the next one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def server(name: str, arr: FakeArr) -> ServerConfig:
 # -- who owns a file -------------------------------------------------------------------------------
 
 
-def test_line_6_a_destination_has_one_owner_until_that_one_settles(running: World) -> None:
+def test_a_destination_has_one_owner_until_that_one_settles(running: World) -> None:
     peer, downloads = running.friend(), running.downloads
     first = running.row_of(peer, 1, filename="film.mkv")
     running.row_of(peer, 2, filename="film.mkv", blocked_by=first.id)
@@ -49,7 +49,7 @@ def test_line_6_a_destination_has_one_owner_until_that_one_settles(running: Worl
 # -- one destination, several stubs ----------------------------------------------------------------
 
 
-def test_line_6_two_stubs_for_one_file_share_no_part_and_both_complete(running: World) -> None:
+def test_two_stubs_for_one_file_share_no_part_and_both_complete(running: World) -> None:
     peer, gate = running.friend(), threading.Event()
     peer.offer(ITEM, FILM, filename="film.mkv")
     peer.script(PATH, Answer(200, {}, FILM, pause_at=100, gate=gate))
@@ -68,7 +68,7 @@ def test_line_6_two_stubs_for_one_file_share_no_part_and_both_complete(running: 
     eventually(lambda: list(running.watch.glob("*.torrent")) == [])
 
 
-def test_line_6_several_that_wait_go_on_one_after_the_other(running: World) -> None:
+def test_several_that_wait_for_one_file_go_on_one_after_the_other(running: World) -> None:
     peer, gate = running.friend(), threading.Event()
     peer.offer(ITEM, FILM, filename="film.mkv")
     peer.script(PATH, held(gate, Answer(404)))
@@ -251,7 +251,7 @@ def test_a_file_that_arr_has_moved_away_is_fetched_again(running: World) -> None
 
 
 @pytest.mark.fault("W10")
-def test_line_6_the_same_stub_name_with_other_content_is_another_grab(running: World) -> None:
+def test_the_same_stub_name_with_other_content_is_another_grab(running: World) -> None:
     peer, gate = running.friend(), threading.Event()
     peer.offer(ITEM, FILM, filename="one.mkv", title="One")
     peer.offer("c:movie:2", FILM, filename="two.mkv", title="Two")
@@ -270,7 +270,7 @@ def test_line_6_the_same_stub_name_with_other_content_is_another_grab(running: W
 
 
 @pytest.mark.fault("W15")
-def test_line_15_the_stub_goes_and_only_the_right_server_is_told(running: World) -> None:
+def test_the_stub_goes_and_only_the_right_server_is_told(running: World) -> None:
     with FakeArr("radarr") as radarr, FakeArr("sonarr") as sonarr:
         running.servers = (server("Radarr", radarr), server("Sonarr", sonarr))
         peer = running.friend()
@@ -290,7 +290,7 @@ def test_line_15_the_stub_goes_and_only_the_right_server_is_told(running: World)
 
 
 @pytest.mark.fault("A1")
-def test_line_15_a_server_that_is_down_is_told_later_and_fails_nothing(stepped: World) -> None:
+def test_a_server_that_is_down_is_told_later_and_fails_nothing(stepped: World) -> None:
     with FakeArr("radarr") as radarr:
         stepped.servers = (server("Radarr", radarr),)
         radarr.go_down()
@@ -310,7 +310,7 @@ def test_line_15_a_server_that_is_down_is_told_later_and_fails_nothing(stepped: 
         assert len(radarr.scanned) == 1
 
 
-def test_line_15_every_server_of_the_category_is_told_also_after_a_restart(
+def test_every_server_of_the_category_is_told_also_after_a_restart(
     running: World,
 ) -> None:
     with FakeArr("radarr") as one, FakeArr("radarr") as two:
@@ -337,7 +337,7 @@ def test_line_15_every_server_of_the_category_is_told_also_after_a_restart(
         assert len(one.scanned) == 1
 
 
-def test_line_15_a_server_removed_from_the_config_is_forgotten(running: World) -> None:
+def test_a_server_removed_from_the_config_is_forgotten(running: World) -> None:
     with FakeArr("radarr") as one, FakeArr("radarr") as two:
         running.servers = (server("One", one), server("Two", two))
         two.go_down()
@@ -359,7 +359,7 @@ def test_line_15_a_server_removed_from_the_config_is_forgotten(running: World) -
         assert two.scanned == []
 
 
-def test_line_15_without_a_server_the_row_and_the_log_say_where_the_file_stays(
+def test_without_a_server_the_row_and_the_log_say_where_the_file_stays(
     running: World, lines: Callable[[], list[str]]
 ) -> None:
     peer = running.friend()
@@ -380,7 +380,7 @@ def failing_half_way(peer: ScriptedPeer) -> None:
     peer.script(PATH, lambda request: replace(peer.honest(request), cut_after=4000), Answer(410))
 
 
-def test_line_16_a_failure_keeps_the_part_and_parks_the_stub(
+def test_a_failure_keeps_the_part_and_parks_the_stub(
     running: World, lines: Callable[[], list[str]]
 ) -> None:
     peer = running.friend()
@@ -395,7 +395,7 @@ def test_line_16_a_failure_keeps_the_part_and_parks_the_stub(
     assert any("jack retry 1" in line for line in lines())
 
 
-def test_line_16_the_stub_dropped_again_goes_on_from_the_durable_offset(running: World) -> None:
+def test_the_stub_dropped_again_goes_on_from_the_durable_offset(running: World) -> None:
     peer = running.friend()
     failing_half_way(peer)
     running.start()
@@ -414,7 +414,9 @@ def test_line_16_the_stub_dropped_again_goes_on_from_the_durable_offset(running:
     assert len(running.rows()) == 1
 
 
-def test_line_16_also_after_a_restart_and_with_a_fresh_stub_of_that_name(running: World) -> None:
+def test_after_a_restart_a_fresh_stub_of_that_name_goes_on_from_the_durable_offset(
+    running: World,
+) -> None:
     peer = running.friend()
     failing_half_way(peer)
     running.start()
@@ -430,7 +432,7 @@ def test_line_16_also_after_a_restart_and_with_a_fresh_stub_of_that_name(running
 
 
 @pytest.mark.fault("D18")
-def test_line_16_a_stub_that_cannot_be_parked_does_not_come_in_again_by_itself(
+def test_a_stub_that_cannot_be_parked_does_not_come_in_again_by_itself(
     running: World,
 ) -> None:
     running.watch.mkdir()
@@ -453,7 +455,7 @@ def test_line_16_a_stub_that_cannot_be_parked_does_not_come_in_again_by_itself(
 
 
 def second_name(peer: ScriptedPeer, item: str, stem: str = "film", extension: str = ".mkv") -> str:
-    """What the interface promises: the first 8 hex digits of sha256("peerId:itemId")."""
+    """What users are promised: the first 8 hex digits of sha256("peerId:itemId")."""
     text = f"{connector_id(peer.url)}:{item}"
     return f"{stem}.{hashlib.sha256(text.encode()).hexdigest()[:8]}{extension}"
 
@@ -478,7 +480,7 @@ def test_another_grab_of_a_file_that_failed_half_way_leaves_the_half_alone(
     assert (running.completed / "film.mkv").read_bytes() == FILM
 
 
-def test_line_6_two_failures_of_one_name_never_go_on_from_each_others_bytes(
+def test_two_failures_of_one_name_never_go_on_from_each_others_bytes(
     running: World,
 ) -> None:
     """Without an ETag nothing but the inode tells whose bytes lie in a .part."""

@@ -148,7 +148,7 @@ def test_the_sentence_is_true_for_the_moment_it_is_asked() -> None:
         assert why(row, SystemClock().now()).endswith("in 10 s.")
 
 
-def test_the_record_has_exactly_the_keys_of_the_interface_in_their_order() -> None:
+def test_the_record_has_exactly_the_keys_that_are_promised_in_their_order() -> None:
     assert list(record(ROW, NOW)) == KEYS
 
 

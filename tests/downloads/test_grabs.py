@@ -1,4 +1,4 @@
-"""From a stub to a row (issue lines 3 and 4): the friend's answer decides, and no grab is lost."""
+"""From a stub to a row: the friend's answer decides, and no grab is lost."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_stub_becomes_a_row_and_a_file(running: World) -> None:
     eventually(lambda: not stub.exists())
 
 
-def test_line_3_there_is_no_row_before_the_friend_has_answered(running: World) -> None:
+def test_there_is_no_row_before_the_friend_has_answered(running: World) -> None:
     peer, gate = running.friend(), threading.Event()
     peer.offer(ITEM, FILM)
     body = json.dumps(GOOD).encode()
@@ -62,7 +62,7 @@ def test_line_3_there_is_no_row_before_the_friend_has_answered(running: World) -
     running.until(S.COMPLETED)
 
 
-def test_line_3_a_friend_who_is_down_at_the_grab_loses_nothing(
+def test_a_friend_who_is_down_at_the_grab_loses_nothing(
     stepped: World, lines: Callable[[], list[str]]
 ) -> None:
     peer = stepped.friend()
@@ -85,7 +85,7 @@ def waits(said: list[str]) -> list[str]:
     return [line for line in said if "asked about again" in line]
 
 
-def test_line_3_a_friend_who_cannot_be_reached_is_asked_again_with_backoff(stepped: World) -> None:
+def test_a_friend_who_cannot_be_reached_is_asked_again_with_backoff(stepped: World) -> None:
     peer = stepped.friend()
     peer.offer(ITEM, FILM)
     peer.close()
@@ -115,7 +115,7 @@ def back_at(peer: ScriptedPeer) -> ScriptedPeer:
     return back
 
 
-def test_line_3_what_the_friend_does_not_have_is_parked_with_a_line(
+def test_what_the_friend_does_not_have_is_parked_with_a_line(
     running: World, lines: Callable[[], list[str]]
 ) -> None:
     peer = running.friend()
@@ -129,7 +129,7 @@ def test_line_3_what_the_friend_does_not_have_is_parked_with_a_line(
     assert "failed/a.torrent" in said
 
 
-def test_line_3_a_parked_stub_dropped_again_is_asked_about_again(running: World) -> None:
+def test_a_parked_stub_dropped_again_is_asked_about_again(running: World) -> None:
     peer = running.friend()
     running.start()
     running.drop(peer)
@@ -140,7 +140,7 @@ def test_line_3_a_parked_stub_dropped_again_is_asked_about_again(running: World)
 
 
 @pytest.mark.fault("P16")
-def test_line_2_a_stub_of_an_unknown_friend_stays_and_is_taken_when_the_config_has_him(
+def test_a_stub_of_an_unknown_friend_stays_and_is_taken_when_the_config_has_him(
     running: World,
 ) -> None:
     peer = running.friend()
@@ -175,7 +175,7 @@ def test_a_stub_taken_away_before_the_friend_answered_is_dropped(stepped: World)
 
 
 @pytest.mark.fault("P1")
-def test_line_4_unsafe_names_are_parked_and_nothing_is_written(running: World) -> None:
+def test_unsafe_names_are_parked_and_nothing_is_written(running: World) -> None:
     names = ["../evil.mkv", "a/b.mkv", "a\\b.mkv", "film.exe", ".hidden.mkv", "x\u202egpj.mkv"]
     peer = running.friend()
     for number, name in enumerate(names):
@@ -189,7 +189,7 @@ def test_line_4_unsafe_names_are_parked_and_nothing_is_written(running: World) -
     assert not (running.root / "evil.mkv").exists()
 
 
-def test_line_4_more_than_max_file_bytes_is_parked(running: World) -> None:
+def test_more_than_max_file_bytes_is_parked(running: World) -> None:
     running.settings["max_file_bytes"] = 1000
     peer = running.friend()
     peer.offer(ITEM, FILM)
@@ -252,7 +252,7 @@ HOSTILE = {
 
 @pytest.mark.fault("P10")
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_line_4_hostile_metadata_never_becomes_a_row(running: World, kind: str) -> None:
+def test_hostile_metadata_never_becomes_a_row(running: World, kind: str) -> None:
     peer = running.friend()
     peer.offer(ITEM, FILM)
     peer.always(item_path(ITEM), HOSTILE[kind])
@@ -264,7 +264,7 @@ def test_line_4_hostile_metadata_never_becomes_a_row(running: World, kind: str) 
     assert asked(peer) == 2, "nonsense is an accident once"
 
 
-def test_line_4_nonsense_once_is_an_accident(running: World) -> None:
+def test_metadata_that_makes_no_sense_once_is_asked_for_again(running: World) -> None:
     peer = running.friend()
     peer.offer(ITEM, FILM)
     peer.script(item_path(ITEM), HOSTILE["not JSON"], Answer(500), HOSTILE["not JSON"])
@@ -275,7 +275,7 @@ def test_line_4_nonsense_once_is_an_accident(running: World) -> None:
 
 
 @pytest.mark.fault("H22")
-def test_line_8_a_refused_key_pauses_the_friend_and_not_every_grab(stepped: World) -> None:
+def test_a_refused_key_pauses_the_friend_and_not_every_grab(stepped: World) -> None:
     peer = stepped.friend(key="a wrong key")
     stepped.start()
     for number in range(30):

@@ -1,4 +1,4 @@
-"""What a failed attempt means (issue lines 7 and 8), as tables."""
+"""What a failed attempt means, as tables."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def gives_up(error: JackError, trial: Trial | None = None) -> str:
     return verdict.sentence
 
 
-def test_line_7_fewer_than_one_attempt_is_refused() -> None:
+def test_fewer_than_one_attempt_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         RetryPolicy(1.0, 2.0, 0)
 
@@ -46,7 +46,7 @@ def test_line_7_fewer_than_one_attempt_is_refused() -> None:
     ("failures", "lowest", "highest"),
     [(1, 1.0, 2.0), (2, 1.0, 4.0), (5, 1.0, 32.0), (11, 1.0, 1800.0), (5000, 1.0, 1800.0)],
 )
-def test_line_7_backoff_is_exponential_with_full_jitter_between_base_and_maximum(
+def test_backoff_is_exponential_with_full_jitter_between_base_and_maximum(
     failures: int, lowest: float, highest: float
 ) -> None:
     assert POLICY.delay_seconds(failures, lambda: 0.0) == lowest
@@ -54,30 +54,30 @@ def test_line_7_backoff_is_exponential_with_full_jitter_between_base_and_maximum
 
 
 @pytest.mark.fault("N12")
-def test_line_7_two_downloads_that_fail_together_do_not_come_back_together() -> None:
+def test_two_downloads_that_fail_together_do_not_come_back_together() -> None:
     jitters = iter([0.1, 0.9])
     first, second = (POLICY.delay_seconds(4, lambda: next(jitters)) for _ in range(2))
     assert first != second
 
 
-def test_line_7_retry_after_is_honoured_exactly_and_without_jitter() -> None:
+def test_retry_after_is_honoured_exactly_and_without_jitter() -> None:
     verdict = wait_for(TransientError("busy", retry_after_seconds=7.0))
     assert (verdict.delay_seconds, verdict.reason) == (7.0, WaitReason.COOLDOWN)
 
 
-def test_line_7_the_thirteenth_fruitless_try_in_a_row_is_the_last() -> None:
+def test_the_thirteenth_fruitless_try_in_a_row_is_the_last() -> None:
     error = TransientError("broke")
     assert wait_for(error, Trial(fruitless=11)).fruitless == 12
     assert "13 attempts in a row" in gives_up(error, Trial(fruitless=12))
 
 
 @pytest.mark.fault("N6")
-def test_line_7_progress_resets_the_count() -> None:
+def test_progress_resets_the_count() -> None:
     verdict = wait_for(TransientError("broke"), Trial(brought_bytes=True, fruitless=12))
     assert verdict.fruitless == 0
 
 
-def test_line_11_a_trickle_counts_as_no_progress() -> None:
+def test_a_trickle_counts_as_no_progress() -> None:
     assert wait_for(TooSlow("slow"), Trial(brought_bytes=True, fruitless=3)).fruitless == 4
 
 
@@ -89,18 +89,18 @@ def test_line_11_a_trickle_counts_as_no_progress() -> None:
         (PeerRefused("401"), WaitReason.REFUSED),
     ],
 )
-def test_line_8_what_is_not_the_files_fault_costs_no_attempt(
+def test_what_is_not_the_fault_of_the_file_costs_no_attempt(
     error: JackError, reason: WaitReason
 ) -> None:
     verdict = wait_for(error, Trial(fruitless=12, peer_pause_seconds=60.0))
     assert (verdict.reason, verdict.fruitless, verdict.counts) == (reason, 12, False)
 
 
-def test_line_8_a_permanent_error_ends_it_at_once() -> None:
+def test_a_permanent_error_ends_the_download_at_once() -> None:
     assert gives_up(PermanentError("gone")) == "gone"
 
 
-def test_line_8_nonsense_is_an_accident_once_and_final_twice_in_a_row() -> None:
+def test_nonsense_is_an_accident_once_and_final_twice_in_a_row() -> None:
     error = ProtocolError("nonsense")
     assert wait_for(error).reason is WaitReason.PROTOCOL
     assert "second answer in a row" in gives_up(error, Trial(was_protocol_error=True))

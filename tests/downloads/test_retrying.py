@@ -1,4 +1,4 @@
-"""The retry loop over real sockets (issue lines 5, 7, 8): counts, waits, and what is final."""
+"""The retry loop over real sockets: counts, waits, and what is final."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def started(world: World, *script: Script) -> ScriptedPeer:
     return peer
 
 
-def test_line_7_every_attempt_is_counted_in_the_row(running: World) -> None:
+def test_every_attempt_is_counted_in_the_row(running: World) -> None:
     peer = started(running, Answer(500), Answer(502), Answer(503), Answer(408), Answer(425))
     row = running.until(S.COMPLETED)
     assert (row.attempts, asked(peer)) == (6, 6)
     assert row.dest_path.read_bytes() == FILM
 
 
-def test_line_7_as_many_fruitless_attempts_as_configured_and_no_more(running: World) -> None:
+def test_as_many_fruitless_attempts_as_configured_and_no_more(running: World) -> None:
     running.settings["max_download_attempts"] = 4
     peer = started(running, *[Answer(500)] * 9)
     row = running.until(S.FAILED)
@@ -57,7 +57,7 @@ def test_line_7_as_many_fruitless_attempts_as_configured_and_no_more(running: Wo
     assert "4 attempts in a row brought nothing new" in (row.error or "")
 
 
-def test_line_7_progress_resets_the_count(running: World) -> None:
+def test_a_download_that_makes_progress_is_tried_more_often_than_configured(running: World) -> None:
     running.settings["max_download_attempts"] = 2
     peer = running.friend()
     film = FILM * 4
@@ -71,7 +71,7 @@ def test_line_7_progress_resets_the_count(running: World) -> None:
     assert row.dest_path.read_bytes() == film
 
 
-def test_line_7_backoff_grows_between_base_and_maximum(stepped: World) -> None:
+def test_backoff_grows_between_base_and_maximum(stepped: World) -> None:
     stepped.settings |= {"retry_max_delay_seconds": 40.0}
     peer = started(stepped, *[Answer(500)] * 4)
     highest = [20, 40, 40, 40]
@@ -94,9 +94,7 @@ def later(world: World, key: object) -> None:
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_line_7_retry_after_is_honoured_exactly(
-    stepped: World, clock: FakeClock, form: str
-) -> None:
+def test_retry_after_is_honoured_exactly(stepped: World, clock: FakeClock, form: str) -> None:
     until = clock.now() + timedelta(seconds=77)
     value = "77" if form == "seconds" else format_datetime(until, usegmt=True)
     peer = started(stepped, Answer(429, {"Retry-After": value}))
@@ -113,7 +111,7 @@ def test_line_7_retry_after_is_honoured_exactly(
 @pytest.mark.parametrize(
     ("value", "seconds"), [("999999", 6 * 3600), ("-5", 10), ("soon", 10), ("0", 10)]
 )
-def test_line_7_retry_after_is_clamped_and_nonsense_means_the_usual_backoff(
+def test_retry_after_is_clamped_and_nonsense_means_the_usual_backoff(
     stepped: World, value: str, seconds: float
 ) -> None:
     started(stepped, Answer(503, {"Retry-After": value}))
@@ -122,7 +120,7 @@ def test_line_7_retry_after_is_clamped_and_nonsense_means_the_usual_backoff(
 
 
 @pytest.mark.fault("H25")
-def test_line_7_retry_after_cools_down_the_friend_and_not_one_file(stepped: World) -> None:
+def test_retry_after_cools_down_the_friend_and_not_one_file(stepped: World) -> None:
     peer = stepped.friend()
     other = stepped.friend("other")
     for number in (1, 2):
@@ -144,7 +142,7 @@ def test_line_7_retry_after_cools_down_the_friend_and_not_one_file(stepped: Worl
     eventually(lambda: (stepped.completed / "f2.mkv").exists())
 
 
-def test_line_7_a_row_that_is_already_there_is_not_asked_during_the_cooldown(
+def test_a_row_that_is_already_there_is_not_asked_during_the_cooldown(
     stepped: World,
 ) -> None:
     stepped.settings["max_concurrent_downloads"] = 1
@@ -176,7 +174,7 @@ PERMANENT = [400, 402, 404, 405, 406, 410, 411, 414, 415, 418, 422, 451]
 
 @pytest.mark.fault("H23")
 @pytest.mark.parametrize("status", PERMANENT)
-def test_line_8_other_4xx_are_final_at_once(running: World, status: int) -> None:
+def test_other_4xx_are_final_at_once(running: World, status: int) -> None:
     peer = started(running, Answer(status))
     row = running.until(S.FAILED)
     assert (row.attempts, asked(peer)) == (1, 1)
@@ -184,14 +182,14 @@ def test_line_8_other_4xx_are_final_at_once(running: World, status: int) -> None
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 507, 520, 599])
-def test_line_8_these_are_tried_again(running: World, status: int) -> None:
+def test_statuses_that_pass_are_tried_again(running: World, status: int) -> None:
     peer = started(running, Answer(status))
     assert running.until(S.COMPLETED).attempts == 2
     assert asked(peer) == 2
 
 
 @pytest.mark.fault("N4")
-def test_line_8_short_bodies_and_broken_lines_are_tried_again_from_the_last_byte(
+def test_short_bodies_and_broken_lines_are_tried_again_from_the_last_byte(
     running: World,
 ) -> None:
     peer = running.friend()
@@ -210,9 +208,7 @@ def test_line_8_short_bodies_and_broken_lines_are_tried_again_from_the_last_byte
 
 @pytest.mark.fault("H22")
 @pytest.mark.parametrize("status", [401, 403])
-def test_line_8_a_refused_key_pauses_the_friend_and_burns_no_attempts(
-    stepped: World, status: int
-) -> None:
+def test_a_refused_key_pauses_the_friend_and_burns_no_attempts(stepped: World, status: int) -> None:
     stepped.settings["max_concurrent_downloads"] = 1
     peer = stepped.friend()
     count = 20
@@ -237,7 +233,7 @@ def test_line_8_a_refused_key_pauses_the_friend_and_burns_no_attempts(
     assert "does not accept our key" in stepped.why(1)
 
 
-def test_line_8_when_the_key_is_right_again_everything_goes_on(stepped: World) -> None:
+def test_when_the_key_is_right_again_everything_goes_on(stepped: World) -> None:
     peer = started(stepped, Answer(401))
     row = stepped.until(S.WAITING, wait_reason=WaitReason.REFUSED)
     assert row.next_attempt_at == stepped.now() + timedelta(seconds=10)
@@ -249,7 +245,7 @@ def test_line_8_when_the_key_is_right_again_everything_goes_on(stepped: World) -
 
 @pytest.mark.fault("H21")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_line_8_redirects_are_not_followed_and_the_target_hears_nothing(
+def test_redirects_are_not_followed_and_the_target_hears_nothing(
     running: World, status: int, lines: Callable[[], list[str]]
 ) -> None:
     target = ScriptedPeer()
@@ -264,13 +260,13 @@ def test_line_8_redirects_are_not_followed_and_the_target_hears_nothing(
     assert not any("token=abc" in line for line in [*lines(), row.error or ""])
 
 
-def test_line_8_nonsense_between_sense_is_forgiven(running: World) -> None:
+def test_nonsense_between_sense_is_forgiven(running: World) -> None:
     nonsense = Answer(302, {"Location": "http://127.0.0.1:9/"})
     started(running, nonsense, Answer(500), nonsense, Answer(500), nonsense)
     assert running.until(S.COMPLETED).attempts == 6
 
 
-def test_line_8_nonsense_after_new_bytes_is_an_accident_again(running: World) -> None:
+def test_nonsense_after_new_bytes_is_an_accident_again(running: World) -> None:
     page = Answer(200, {"Content-Type": "text/html"}, b"<html>log in</html>")
     peer = running.friend()
     peer.offer(ITEM, FILM, etag='"v1"')
@@ -280,7 +276,7 @@ def test_line_8_nonsense_after_new_bytes_is_an_accident_again(running: World) ->
     running.until(S.COMPLETED, attempts=6)
 
 
-def test_line_5_never_more_transfers_than_slots_also_across_retries(running: World) -> None:
+def test_never_more_transfers_than_slots_also_across_retries(running: World) -> None:
     running.settings["max_concurrent_downloads"] = 2
     peer = running.friend()
     lock, now, most = threading.Lock(), [0], [0]
@@ -309,7 +305,7 @@ def test_line_5_never_more_transfers_than_slots_also_across_retries(running: Wor
     assert {row.attempts for row in running.rows()} == {3}
 
 
-def test_line_5_never_more_transfers_than_slots_after_a_restart(running: World) -> None:
+def test_never_more_transfers_than_slots_after_a_restart(running: World) -> None:
     running.settings["max_concurrent_downloads"] = 2
     peer = running.friend()
     gate = threading.Event()
@@ -363,7 +359,7 @@ def test_a_short_rest_gives_its_slot_to_whoever_wants_it(running: World) -> None
 
 
 @pytest.mark.fault("H14")
-def test_line_11_a_size_other_than_the_releases_is_looked_up_once_more_and_flagged(
+def test_a_size_other_than_the_releases_is_looked_up_once_more_and_flagged(
     running: World,
 ) -> None:
     peer = running.friend()
@@ -379,7 +375,7 @@ def test_line_11_a_size_other_than_the_releases_is_looked_up_once_more_and_flagg
     assert len(peer.requests_to(item_path(ITEM))) == 3, looks
 
 
-def test_line_11_metadata_that_was_only_out_of_date_is_corrected(running: World) -> None:
+def test_a_size_in_metadata_that_was_only_out_of_date_is_corrected(running: World) -> None:
     peer = running.friend()
     peer.offer(ITEM, FILM)
     old = peer.honest(Request("GET", item_path(ITEM), {"x-api-key": KEY}))
@@ -391,7 +387,7 @@ def test_line_11_metadata_that_was_only_out_of_date_is_corrected(running: World)
     assert (row.release_size, row.expected_bytes_mismatch) == (len(FILM), False)
 
 
-def test_line_11_metadata_that_cannot_be_read_again_delays_nothing(running: World) -> None:
+def test_metadata_that_cannot_be_read_again_delays_nothing(running: World) -> None:
     peer = running.friend()
     peer.offer(ITEM, FILM, size=77)
     first = peer.honest(Request("GET", item_path(ITEM), {"x-api-key": KEY}))

@@ -61,9 +61,7 @@ def slots_of(stage: Stage) -> Iterator[Callable[[int], Slots]]:
         assert slots.join(10)
 
 
-def test_line_5_never_more_at_once_than_slots(
-    stage: Stage, slots_of: Callable[[int], Slots]
-) -> None:
+def test_never_more_at_once_than_slots(stage: Stage, slots_of: Callable[[int], Slots]) -> None:
     slots = slots_of(3)
     for number in range(20):
         slots.submit("p", number)

@@ -1,4 +1,4 @@
-"""Stale rows at start (issue line 17), with and without a `downloads` block."""
+"""Stale rows at start, with and without a `downloads` block."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def half_done(world: World, peer: ScriptedPeer, number: int = 1) -> None:
     world.downloads.checkpoint(row.id, 400)
 
 
-def test_line_17_queued_downloading_and_waiting_rows_go_on(running: World) -> None:
+def test_queued_downloading_and_waiting_rows_go_on(running: World) -> None:
     peer = sharing(running, 1, 2, 3)
     half_done(running, peer, 1)
     running.row_of(peer, 2)
@@ -55,7 +55,7 @@ def test_line_17_queued_downloading_and_waiting_rows_go_on(running: World) -> No
     assert request.range == "bytes=400-", "only what is not safe yet is fetched again"
 
 
-def test_line_17_stale_rows_come_before_the_observer_and_the_first_scan(
+def test_stale_rows_come_before_the_observer_and_the_first_scan(
     running: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     peer = sharing(running, 1)
@@ -82,7 +82,7 @@ def test_line_17_stale_rows_come_before_the_observer_and_the_first_scan(
     assert order[:3] == ["Entry.redrive", "Watcher.start", "Intake.step"]
 
 
-def test_line_17_the_stub_of_a_re_driven_row_is_not_a_second_grab(
+def test_the_stub_of_a_re_driven_row_is_not_a_second_grab(
     running: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     peer, gate = sharing(running, 1), threading.Event()
@@ -112,7 +112,7 @@ def test_line_17_the_stub_of_a_re_driven_row_is_not_a_second_grab(
     eventually(lambda: not side._claims._reenqueued, what="its release")
 
 
-def test_line_17_of_several_stale_rows_for_one_destination_one_goes_on(running: World) -> None:
+def test_of_several_stale_rows_for_one_destination_one_goes_on(running: World) -> None:
     peer = sharing(running, 1)
     half_done(running, peer)
     for number in (2, 3):
@@ -138,7 +138,7 @@ def test_a_stale_row_of_another_item_goes_on_under_a_name_of_its_own(running: Wo
 
 
 @pytest.mark.parametrize("ending", ["completed", "failed", "cancelled"])
-def test_line_17_a_row_that_waited_for_one_that_has_settled_meanwhile_goes_on(
+def test_a_row_that_waited_for_one_that_has_settled_meanwhile_goes_on(
     running: World, ending: str
 ) -> None:
     peer = sharing(running, 1)
@@ -158,7 +158,7 @@ def test_line_17_a_row_that_waited_for_one_that_has_settled_meanwhile_goes_on(
     assert len(peer.requests_to(PATH)) == (0 if ending == "completed" else 1)
 
 
-def test_line_17_stubs_left_behind_by_the_last_run_are_tidied(running: World) -> None:
+def test_stubs_left_behind_by_the_last_run_are_tidied(running: World) -> None:
     peer = sharing(running, 1, 2)
     for number, name in ((1, "stub-1"), (2, "stub-2")):
         running.row_of(peer, number)
@@ -172,7 +172,7 @@ def test_line_17_stubs_left_behind_by_the_last_run_are_tidied(running: World) ->
     assert peer.requests == []
 
 
-def test_line_17_without_a_downloads_block_stale_rows_fail_naming_their_part(
+def test_without_a_downloads_block_stale_rows_fail_naming_their_part(
     running: World, lines: Callable[[], list[str]]
 ) -> None:
     peer = sharing(running, 1, 2)
@@ -189,7 +189,7 @@ def test_line_17_without_a_downloads_block_stale_rows_fail_naming_their_part(
     assert len([line for line in lines() if "stale" in line]) == 2
 
 
-def test_line_1_both_folders_are_created(running: World) -> None:
+def test_both_folders_are_created_with_their_parents(running: World) -> None:
     running.watch = running.root / "deep" / "er" / "watch"
     running.completed = running.root / "deep" / "completed"
     running.start()

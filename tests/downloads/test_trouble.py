@@ -54,7 +54,7 @@ LOCKED = "the database did not take a record: database is locked"
 
 
 @pytest.mark.fault("D9")
-def test_line_8_a_disk_that_refuses_costs_no_attempt_and_blames_no_friend(
+def test_a_disk_that_refuses_costs_no_attempt_and_blames_no_friend(
     stepped: World, lines: Callable[[], list[str]]
 ) -> None:
     peer = stepped.friend()

@@ -1,4 +1,4 @@
-"""Waits (issue lines 9 and 13): they cost no slot, say why, and survive a restart."""
+"""Waits: they cost no slot, say why, and survive a restart."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def on_agenda(world: World, key: object) -> None:
 
 
 @pytest.mark.fault("H25", "R5")
-def test_line_9_a_long_wait_gives_the_slot_back(stepped: World) -> None:
+def test_a_long_wait_gives_the_slot_back(stepped: World) -> None:
     stepped.settings["max_concurrent_downloads"] = 1
     failing, good = stepped.friend("failing"), stepped.friend("good")
     failing.offer("c:movie:1", FILM, filename="a.mkv")
@@ -56,7 +56,7 @@ def test_line_9_a_long_wait_gives_the_slot_back(stepped: World) -> None:
     assert stepped.row(1).status is S.WAITING
 
 
-def test_line_9_a_wait_survives_a_restart_and_ends_on_time(stepped: World) -> None:
+def test_a_wait_survives_a_restart_and_ends_on_time(stepped: World) -> None:
     peer = stepped.friend()
     peer.offer("c:movie:1", FILM)
     peer.script(PATH, Answer(503, {"Retry-After": "3600"}))
@@ -77,7 +77,7 @@ def test_line_9_a_wait_survives_a_restart_and_ends_on_time(stepped: World) -> No
 
 
 @pytest.mark.fault("C16")
-def test_line_9_a_wait_that_ended_while_jack_was_off_goes_on_at_once(stepped: World) -> None:
+def test_a_wait_that_ended_while_jack_was_off_goes_on_at_once(stepped: World) -> None:
     peer = stepped.friend()
     peer.offer("c:movie:1", FILM)
     peer.script(PATH, Answer(500))
@@ -91,7 +91,7 @@ def test_line_9_a_wait_that_ended_while_jack_was_off_goes_on_at_once(stepped: Wo
 
 
 @pytest.mark.fault("T2")
-def test_line_9_a_clock_that_was_years_ahead_does_not_make_a_row_wait_for_years(
+def test_a_clock_that_was_years_ahead_does_not_make_a_row_wait_for_years(
     stepped: World,
 ) -> None:
     peer = stepped.friend()
@@ -106,7 +106,7 @@ def test_line_9_a_clock_that_was_years_ahead_does_not_make_a_row_wait_for_years(
 
 
 @pytest.mark.fault("N1")
-def test_line_9_three_dead_friends_delay_no_download_of_a_good_one(running: World) -> None:
+def test_three_dead_friends_delay_no_download_of_a_good_one(running: World) -> None:
     running.settings["max_concurrent_downloads"] = 2
     hangs = running.friend("hangs")
     silent = threading.Event()
@@ -129,7 +129,7 @@ def test_line_9_three_dead_friends_delay_no_download_of_a_good_one(running: Worl
 
 
 @pytest.mark.fault("N12")
-def test_line_9_a_dead_friend_costs_one_connection_per_look_and_not_one_per_file(
+def test_a_dead_friend_costs_one_connection_per_look_and_not_one_per_file(
     stepped: World, lines: Callable[[], list[str]]
 ) -> None:
     url = stepped.absent_friend("off")
@@ -146,7 +146,7 @@ def test_line_9_a_dead_friend_costs_one_connection_per_look_and_not_one_per_file
 
 
 @pytest.mark.fault("N12")
-def test_line_9_a_friend_who_comes_back_gets_all_his_downloads_again(
+def test_a_friend_who_comes_back_gets_all_his_downloads_again(
     stepped: World, lines: Callable[[], list[str]]
 ) -> None:
     gone = ScriptedPeer()
@@ -169,7 +169,7 @@ def test_line_9_a_friend_who_comes_back_gets_all_his_downloads_again(
     assert any("ann is back" in line for line in lines())
 
 
-def test_line_9_a_friend_lost_in_the_middle_is_probed_outside_the_slots(stepped: World) -> None:
+def test_a_friend_lost_in_the_middle_is_probed_outside_the_slots(stepped: World) -> None:
     stepped.settings["max_concurrent_downloads"] = 1
     peer = stepped.friend()
     peer.offer("c:movie:1", FILM, filename="film.mkv")
@@ -297,9 +297,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 @pytest.mark.fault("D1")
-def test_line_13_a_download_waits_for_space_and_starts_by_itself(
-    stepped: World, disk: Disk
-) -> None:
+def test_a_download_waits_for_space_and_starts_by_itself(stepped: World, disk: Disk) -> None:
     peer = stepped.friend()
     peer.offer("c:movie:1", FILM, filename="film.mkv")
     stepped.start()
@@ -320,7 +318,7 @@ def test_line_13_a_download_waits_for_space_and_starts_by_itself(
 
 
 @pytest.mark.fault("D1")
-def test_line_13_min_free_bytes_stays_free(tmp_path: Path, clock: Any, disk: Disk) -> None:
+def test_min_free_bytes_stays_free(tmp_path: Path, clock: Any, disk: Disk) -> None:
     with world(tmp_path, clock, **{**SLOW, "min_free_bytes": 1000}) as made:
         disk.free = len(FILM) + 999
         peer = made.friend()
@@ -335,7 +333,7 @@ def test_line_13_min_free_bytes_stays_free(tmp_path: Path, clock: Any, disk: Dis
 
 
 @pytest.mark.fault("D2")
-def test_line_13_waiting_for_space_survives_a_restart_and_is_looked_at_at_once(
+def test_waiting_for_space_survives_a_restart_and_is_looked_at_at_once(
     stepped: World, disk: Disk
 ) -> None:
     peer = stepped.friend()
@@ -350,7 +348,7 @@ def test_line_13_waiting_for_space_survives_a_restart_and_is_looked_at_at_once(
 
 
 @pytest.mark.fault("D21")
-def test_line_13_space_promised_to_a_running_download_is_not_promised_twice(
+def test_space_promised_to_a_running_download_is_not_promised_twice(
     tmp_path: Path, disk: Disk
 ) -> None:
     with world(tmp_path, SystemClock()) as made:

@@ -90,7 +90,7 @@ def test_a_url_may_have_a_path_prefix(clock: FakeClock, slash: str) -> None:
 
 
 @pytest.mark.parametrize("item", ["c:movie:a/b?c#d", "..", "%2e%2e/x", "\u00e9\u00e8:1", "a b"])
-def test_line_4_an_item_id_never_changes_the_path(
+def test_an_item_id_never_changes_the_path(
     friend: ScriptedPeer, client: PeerClient, item: str
 ) -> None:
     friend.offer(item, b"x")
@@ -98,7 +98,7 @@ def test_line_4_an_item_id_never_changes_the_path(
     assert friend.requests[-1].path == item_path(item)
 
 
-def test_line_4_the_answer_must_be_about_the_item_that_was_asked_for(
+def test_the_answer_must_be_about_the_item_that_was_asked_for(
     friend: ScriptedPeer, client: PeerClient
 ) -> None:
     other = {"id": "c:movie:2", "title": "x", "filename": "x.mkv", "category": 2000, "size": 1}
@@ -121,7 +121,7 @@ def test_line_4_the_answer_must_be_about_the_item_that_was_asked_for(
         (204, ProtocolError),
     ],
 )
-def test_line_8_the_status_of_the_metadata_decides(
+def test_the_status_of_the_metadata_decides_which_error_it_is(
     friend: ScriptedPeer, client: PeerClient, status: int, kind: type[JackError]
 ) -> None:
     friend.script(PATH, Answer(status))
@@ -129,16 +129,14 @@ def test_line_8_the_status_of_the_metadata_decides(
     assert client.get_release(ITEM, Wire()).id == ITEM, "the connection is usable afterwards"
 
 
-def test_line_7_retry_after_of_the_metadata_is_read(
-    friend: ScriptedPeer, client: PeerClient
-) -> None:
+def test_retry_after_of_the_metadata_is_read(friend: ScriptedPeer, client: PeerClient) -> None:
     friend.script(PATH, Answer(429, {"Retry-After": "Thu, 01 Jan 2026 12:02:00 GMT"}))
     error = failure(client)
     assert isinstance(error, TransientError)
     assert error.retry_after_seconds == 120
 
 
-def test_line_4_more_than_a_mebibyte_of_metadata_is_refused(
+def test_more_than_a_mebibyte_of_metadata_is_refused(
     friend: ScriptedPeer, client: PeerClient
 ) -> None:
     friend.script(PATH, Answer(200, body=b" " * (1024 * 1024 + 1)))

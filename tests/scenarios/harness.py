@@ -42,7 +42,7 @@ PATIENCE_SECONDS = 40.0
 """How long a step may take on a slow machine."""
 NOON = "2026-01-01T12:00:00.000Z"
 STOP_SECONDS = 10.0
-"""What a graceful stop may take (interface, section 2)."""
+"""What a graceful stop may take, as README promises."""
 
 
 def content(size: int, seed: int = 1) -> bytes:

@@ -104,7 +104,7 @@ def by_linking(whole: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("put", [by_copying, by_moving, by_linking])
-def test_line_1_a_stub_put_into_the_folder_becomes_a_file_and_an_import(
+def test_a_stub_put_into_the_folder_becomes_a_file_and_an_import(
     household: Household, put: Callable[[Path, Path], None]
 ) -> None:
     # The scan is far away: it is the file event that brings it.
@@ -121,14 +121,14 @@ def test_line_1_a_stub_put_into_the_folder_becomes_a_file_and_an_import(
     assert household.sonarr.commands == []
 
 
-def test_line_1_a_stub_that_lies_there_at_start_is_taken(household: Household) -> None:
+def test_a_stub_that_lies_there_at_start_is_taken(household: Household) -> None:
     household.you.drop("Film.torrent", household.port.url, household.item(FILM))
     household.you.start()
     household.arrived(FILM, "Film.torrent")
 
 
 @pytest.mark.fault("W4")
-def test_line_1_polling_finds_a_stub_without_any_file_event(household: Household) -> None:
+def test_polling_finds_a_stub_without_any_file_event(household: Household) -> None:
     household.you.configure(downloads={"watchMode": "poll", "rescanIntervalMs": 200})
     household.you.start()
     assert "scan only (watchMode: poll)" in household.you.log
@@ -137,7 +137,7 @@ def test_line_1_polling_finds_a_stub_without_any_file_event(household: Household
 
 
 @pytest.mark.fault("W15")
-def test_line_15_an_episode_is_handed_to_sonarr_only(household: Household) -> None:
+def test_an_episode_is_handed_to_sonarr_only(household: Household) -> None:
     household.you.start()
     household.you.drop("Episode.torrent", household.port.url, household.item(EPISODE))
     household.arrived(EPISODE, "Episode.torrent")
@@ -148,7 +148,7 @@ def test_line_15_an_episode_is_handed_to_sonarr_only(household: Household) -> No
     assert household.radarr.commands == []
 
 
-def test_status_as_json_has_every_field_of_the_interface(household: Household) -> None:
+def test_status_as_json_has_every_field_that_is_promised(household: Household) -> None:
     item = household.item(FILM)
     household.you.start()
     household.you.drop("Film.torrent", household.port.url, item)
@@ -179,7 +179,7 @@ def you(new_jack: Callable[..., Jack], peer: ScriptedPeer) -> Jack:
 
 
 @pytest.mark.fault("W1")
-def test_line_1_a_stub_written_in_place_is_looked_at_again_when_it_is_whole(
+def test_a_stub_written_in_place_is_looked_at_again_when_it_is_whole(
     you: Jack, peer: ScriptedPeer
 ) -> None:
     body = content(200 * KIB)
@@ -203,7 +203,7 @@ def test_line_1_a_stub_written_in_place_is_looked_at_again_when_it_is_whole(
 
 
 @pytest.mark.fault("P23")
-def test_line_2_other_files_stay_untouched_and_are_named_once_over_many_scans(
+def test_other_files_stay_untouched_and_are_named_once_over_many_scans(
     new_jack: Callable[..., Jack], peer: ScriptedPeer
 ) -> None:
     you = new_jack(
@@ -236,7 +236,7 @@ def test_line_2_other_files_stay_untouched_and_are_named_once_over_many_scans(
     assert peer.requests_to(item_path("c:movie:9")) == []
 
 
-def test_line_2_a_stub_of_an_unknown_peer_is_said_once_and_taken_when_the_config_has_it(
+def test_a_stub_of_an_unknown_peer_is_said_once_and_taken_when_the_config_has_it(
     new_jack: Callable[..., Jack], new_peer: Callable[[], ScriptedPeer]
 ) -> None:
     known, later = new_peer(), new_peer()
@@ -264,7 +264,7 @@ def test_line_2_a_stub_of_an_unknown_peer_is_said_once_and_taken_when_the_config
     eventually(lambda: not stranger.exists(), PATIENCE_SECONDS, "the end of the stub")
 
 
-def test_line_6_two_stubs_of_one_release_are_fetched_once_and_both_complete(
+def test_two_stubs_of_one_release_are_fetched_once_and_both_complete(
     new_jack: Callable[..., Jack], peer: ScriptedPeer, new_arr: Callable[[str], FakeArr]
 ) -> None:
     radarr, gate, body = new_arr("radarr"), threading.Event(), content(SIZE)
@@ -290,7 +290,7 @@ def test_line_6_two_stubs_of_one_release_are_fetched_once_and_both_complete(
     assert len(peer.requests_to(file_path("c:movie:1"))) == 1
 
 
-def test_line_6_two_releases_of_one_name_arrive_at_once_without_waiting_for_each_other(
+def test_two_releases_of_one_name_arrive_at_once_without_waiting_for_each_other(
     you: Jack, peer: ScriptedPeer
 ) -> None:
     first, second, gate = content(SIZE), content(SIZE, seed=2), threading.Event()

@@ -74,7 +74,7 @@ def went_on(you: Jack, peer: ScriptedPeer, body: bytes) -> None:
     assert len(you.rows()) == 1
 
 
-def test_line_16_a_failed_stub_dropped_again_goes_on_from_what_is_on_disk(
+def test_a_failed_stub_dropped_again_goes_on_from_what_is_on_disk(
     you: Jack, peer: ScriptedPeer
 ) -> None:
     body = content(SIZE)
@@ -83,7 +83,7 @@ def test_line_16_a_failed_stub_dropped_again_goes_on_from_what_is_on_disk(
     went_on(you, peer, body)
 
 
-def test_line_16_retry_goes_on_while_the_daemon_runs(you: Jack, peer: ScriptedPeer) -> None:
+def test_retry_goes_on_while_the_daemon_runs(you: Jack, peer: ScriptedPeer) -> None:
     body = content(SIZE)
     fail_half_way(you, peer, body)
     why = you.run("why", "1").stdout
@@ -99,9 +99,7 @@ def test_line_16_retry_goes_on_while_the_daemon_runs(you: Jack, peer: ScriptedPe
     assert "complete already" in late.stderr
 
 
-def test_line_16_retry_without_a_daemon_works_at_the_next_start(
-    you: Jack, peer: ScriptedPeer
-) -> None:
+def test_retry_without_a_daemon_works_at_the_next_start(you: Jack, peer: ScriptedPeer) -> None:
     body = content(SIZE)
     fail_half_way(you, peer, body)
     assert you.stop() == 0
@@ -144,9 +142,7 @@ def test_cancel_removes_the_part_and_parks_the_stub(
     assert you.stop() == 0
 
 
-def test_line_6_a_cancelled_stub_dropped_again_is_a_download_again(
-    you: Jack, peer: ScriptedPeer
-) -> None:
+def test_a_cancelled_stub_dropped_again_is_a_download_again(you: Jack, peer: ScriptedPeer) -> None:
     body = content(SIZE)
     peer.offer(ITEM, body)
     peer.script(FILE, paused(peer, HALF))
@@ -160,7 +156,7 @@ def test_line_6_a_cancelled_stub_dropped_again_is_a_download_again(
     assert peer.requests_to(FILE)[-1].range is None
 
 
-def test_line_3_a_permanent_answer_to_the_grab_parks_the_stub_without_a_row(
+def test_a_permanent_answer_to_the_grab_parks_the_stub_without_a_row(
     you: Jack, peer: ScriptedPeer
 ) -> None:
     peer.offer("c:movie:2", content(KIB), filename="../evil.mkv")

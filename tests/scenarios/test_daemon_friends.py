@@ -59,7 +59,7 @@ class Meter:
         return answer
 
 
-def test_line_9_three_dead_friends_do_not_delay_the_downloads_of_a_good_one(
+def test_three_dead_friends_do_not_delay_the_downloads_of_a_good_one(
     new_jack: Callable[..., Jack],
     new_peer: Callable[[], ScriptedPeer],
     port: Port,
@@ -117,7 +117,7 @@ def test_line_9_three_dead_friends_do_not_delay_the_downloads_of_a_good_one(
 
 
 @pytest.mark.fault("N1")
-def test_line_3_a_friend_who_is_down_at_the_grab_brings_the_file_when_he_is_back(
+def test_a_friend_who_is_down_at_the_grab_brings_the_file_when_he_is_back(
     new_jack: Callable[..., Jack], port: Port
 ) -> None:
     friend = new_jack("friend", jack={"internalUrl": port.url, "apiKey": KEY})
@@ -149,7 +149,7 @@ def found_item(url: str) -> str:
     return str(item["id"])
 
 
-def test_line_3_a_grab_outlives_a_restart_while_the_friend_is_down(
+def test_a_grab_outlives_a_restart_while_the_friend_is_down(
     new_jack: Callable[..., Jack], peer: ScriptedPeer
 ) -> None:
     body, item = content(SIZE), "c:movie:1"
@@ -168,7 +168,7 @@ def test_line_3_a_grab_outlives_a_restart_while_the_friend_is_down(
     assert you.file().read_bytes() == body
 
 
-def test_line_9_a_pause_a_friend_asked_for_survives_a_restart(
+def test_a_pause_a_friend_asked_for_survives_a_restart(
     new_jack: Callable[..., Jack], new_peer: Callable[[], ScriptedPeer]
 ) -> None:
     busy, good, item = new_peer(), new_peer(), "c:movie:1"
@@ -196,7 +196,7 @@ def test_line_9_a_pause_a_friend_asked_for_survives_a_restart(
 
 
 @pytest.mark.fault("N6")
-def test_line_14_a_link_that_drops_again_and_again_loses_no_received_byte(
+def test_a_link_that_drops_again_and_again_loses_no_received_byte(
     new_jack: Callable[..., Jack], peer: ScriptedPeer
 ) -> None:
     size, item = 4_000_000, "c:movie:1"
@@ -211,7 +211,7 @@ def test_line_14_a_link_that_drops_again_and_again_loses_no_received_byte(
     assert row.attempts == len(peer.requests_to(file_path(item))) == 6
 
 
-def test_line_15_an_arr_that_is_down_at_completion_is_asked_again_when_it_is_back(
+def test_an_arr_that_is_down_at_completion_is_asked_again_when_it_is_back(
     new_jack: Callable[..., Jack], peer: ScriptedPeer, new_arr: Callable[[str], FakeArr]
 ) -> None:
     sonarr, item = new_arr("sonarr"), "c:episode:1"
@@ -232,7 +232,7 @@ def test_line_15_an_arr_that_is_down_at_completion_is_asked_again_when_it_is_bac
     assert sonarr.scanned == [str(you.file("Series S01E02.mkv"))]
 
 
-def test_line_15_a_failing_radarr_that_may_have_grabbed_it_is_waited_for(
+def test_a_failing_radarr_that_may_have_grabbed_it_is_waited_for(
     new_jack: Callable[..., Jack], peer: ScriptedPeer, new_arr: Callable[[str], FakeArr]
 ) -> None:
     healthy, failing, item = new_arr("radarr"), new_arr("radarr"), "c:movie:1"

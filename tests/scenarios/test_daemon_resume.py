@@ -67,7 +67,7 @@ def near(offset: int) -> Callable[[Download], bool]:
     return lambda row: row.downloaded_bytes > offset - CHECKPOINT_BYTES
 
 
-def test_line_18_after_each_kill_the_download_goes_on_from_the_recorded_offset(
+def test_after_each_kill_the_download_goes_on_from_the_recorded_offset(
     you: Jack, peer: ScriptedPeer
 ) -> None:
     body = content(SIZE)
@@ -93,7 +93,7 @@ def test_line_18_after_each_kill_the_download_goes_on_from_the_recorded_offset(
     assert sent <= len(body) + len(steps) * CHECKPOINT_BYTES
 
 
-def test_line_18_a_kill_before_the_first_checkpoint_leaves_a_download_that_finishes(
+def test_a_kill_before_the_first_checkpoint_leaves_a_download_that_finishes(
     you: Jack, peer: ScriptedPeer
 ) -> None:
     body = content(SIZE)
@@ -108,7 +108,7 @@ def test_line_18_a_kill_before_the_first_checkpoint_leaves_a_download_that_finis
     assert peer.requests_to(FILE)[-1].range is None
 
 
-def test_line_18_kills_in_the_middle_of_many_downloads_lose_and_double_nothing(
+def test_kills_in_the_middle_of_many_downloads_lose_and_double_nothing(
     new_jack: Callable[..., Jack], peer: ScriptedPeer, new_arr: Callable[[str], FakeArr]
 ) -> None:
     radarr, size = new_arr("radarr"), 160 * KIB
@@ -141,7 +141,7 @@ def test_line_18_kills_in_the_middle_of_many_downloads_lose_and_double_nothing(
     assert "Traceback" not in you.log
 
 
-def test_line_5_no_more_transfers_than_allowed_after_a_kill_and_a_restart(
+def test_no_more_transfers_than_allowed_after_a_kill_and_a_restart(
     new_jack: Callable[..., Jack], peer: ScriptedPeer
 ) -> None:
     gate, numbers = threading.Event(), range(1, 6)
@@ -176,7 +176,7 @@ def test_line_5_no_more_transfers_than_allowed_after_a_kill_and_a_restart(
 
 
 @pytest.mark.parametrize("excess", [400 * KIB, SIZE], ids=["shorter", "longer than the film"])
-def test_line_12_a_part_longer_than_its_row_is_cut_to_the_recorded_offset(
+def test_a_part_longer_than_its_row_is_cut_to_the_recorded_offset(
     you: Jack, peer: ScriptedPeer, excess: int
 ) -> None:
     body, offset, gate = content(SIZE), 1000 * KIB + 7, threading.Event()
@@ -193,7 +193,7 @@ def test_line_12_a_part_longer_than_its_row_is_cut_to_the_recorded_offset(
 
 
 @pytest.mark.parametrize("left", [None, 100 * KIB], ids=["gone", "shorter than recorded"])
-def test_line_12_a_part_with_less_than_its_row_says_starts_again_from_byte_0(
+def test_a_part_with_less_than_its_row_says_starts_again_from_byte_0(
     you: Jack, peer: ScriptedPeer, left: int | None
 ) -> None:
     body = content(SIZE)
@@ -207,7 +207,7 @@ def test_line_12_a_part_with_less_than_its_row_says_starts_again_from_byte_0(
 
 
 @pytest.mark.fault("H3")
-def test_line_10_another_version_at_the_peer_replaces_what_was_fetched_before_a_kill(
+def test_another_version_at_the_peer_replaces_what_was_fetched_before_a_kill(
     you: Jack, peer: ScriptedPeer
 ) -> None:
     old, new = content(SIZE), content(SIZE, seed=2)
@@ -244,7 +244,7 @@ def crash_between_rename_and_commit(you: Jack, body: bytes) -> None:
     "crash",
     [crash_before_the_link, crash_between_link_and_unlink, crash_between_rename_and_commit],
 )
-def test_line_12_a_crash_while_the_file_gets_its_name_needs_no_second_transfer(
+def test_a_crash_while_the_file_gets_its_name_needs_no_second_transfer(
     new_jack: Callable[..., Jack],
     peer: ScriptedPeer,
     new_arr: Callable[[str], FakeArr],
@@ -267,7 +267,7 @@ def test_line_12_a_crash_while_the_file_gets_its_name_needs_no_second_transfer(
     assert peer.requests_to(FILE) == []
 
 
-def test_line_17_a_completed_row_whose_stub_and_import_were_left_is_tidied_up_at_start(
+def test_a_completed_row_whose_stub_and_import_were_left_is_tidied_up_at_start(
     new_jack: Callable[..., Jack], peer: ScriptedPeer, new_arr: Callable[[str], FakeArr]
 ) -> None:
     body, radarr = content(SIZE), new_arr("radarr")
@@ -285,7 +285,7 @@ def test_line_17_a_completed_row_whose_stub_and_import_were_left_is_tidied_up_at
     assert peer.requests_to(FILE) == []
 
 
-def test_line_17_of_several_stale_rows_for_one_file_one_goes_on_and_the_others_say_so(
+def test_of_several_stale_rows_for_one_file_one_goes_on_and_the_others_say_so(
     you: Jack, peer: ScriptedPeer
 ) -> None:
     body, offset = content(SIZE), 1000 * KIB
@@ -300,7 +300,7 @@ def test_line_17_of_several_stale_rows_for_one_file_one_goes_on_and_the_others_s
     assert [request.range for request in peer.requests_to(FILE)] == [f"bytes={offset}-"]
 
 
-def test_line_17_without_a_downloads_block_stale_rows_fail_naming_their_part(
+def test_a_daemon_without_a_downloads_block_fails_stale_rows_naming_their_part(
     you: Jack, peer: ScriptedPeer
 ) -> None:
     you.plant("One.torrent", peer.url, ITEM, size=SIZE, offset=5000)
@@ -319,7 +319,7 @@ def test_line_17_without_a_downloads_block_stale_rows_fail_naming_their_part(
 
 
 @pytest.mark.fault("C8")
-def test_line_18_a_stop_checkpoints_everything_and_the_next_start_finishes_all(
+def test_a_stop_checkpoints_everything_and_the_next_start_finishes_all(
     new_jack: Callable[..., Jack],
     new_peer: Callable[[], ScriptedPeer],
     new_arr: Callable[[str], FakeArr],
@@ -380,7 +380,7 @@ def _silent_url(stack: ExitStack) -> str:
 
 
 @pytest.mark.fault("C8")
-def test_line_18_a_stop_does_not_wait_for_connections_that_come_to_nothing(
+def test_a_stop_does_not_wait_for_connections_that_come_to_nothing(
     new_jack: Callable[..., Jack], stack: ExitStack
 ) -> None:
     url = _silent_url(stack)
@@ -394,7 +394,7 @@ def test_line_18_a_stop_does_not_wait_for_connections_that_come_to_nothing(
     assert you.stubs() == {"New.torrent", "Stale.torrent"}
 
 
-def test_line_18_a_second_signal_leaves_at_once_and_loses_nothing_recorded(
+def test_a_second_signal_leaves_at_once_and_loses_nothing_recorded(
     new_jack: Callable[..., Jack], peer: ScriptedPeer, stack: ExitStack
 ) -> None:
     body = content(SIZE)
@@ -419,7 +419,7 @@ def test_line_18_a_second_signal_leaves_at_once_and_loses_nothing_recorded(
     assert sent <= SIZE + CHECKPOINT_BYTES
 
 
-def test_line_18_two_signals_at_once_end_a_jack_that_only_shares_too(
+def test_two_signals_at_once_end_a_jack_that_only_shares_too(
     new_jack: Callable[..., Jack], port: Port
 ) -> None:
     friend = new_jack("friend", jack={"internalUrl": port.url, "apiKey": KEY})
@@ -435,9 +435,7 @@ def test_line_18_two_signals_at_once_end_a_jack_that_only_shares_too(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_line_18_an_idle_jack_leaves_with_0_on_either_signal(
-    you: Jack, number: signal.Signals
-) -> None:
+def test_an_idle_jack_leaves_with_0_on_either_signal(you: Jack, number: signal.Signals) -> None:
     process = you.start()
     process.send_signal(number)
     assert process.wait(PATIENCE_SECONDS) == 0
@@ -445,7 +443,7 @@ def test_line_18_an_idle_jack_leaves_with_0_on_either_signal(
 
 
 @pytest.mark.fault("C10")
-def test_line_19_a_second_jack_on_the_same_state_exits_3_naming_the_first(you: Jack) -> None:
+def test_a_second_jack_on_the_same_state_exits_3_naming_the_first(you: Jack) -> None:
     process = you.start()
     second = you.run("run")
     assert second.returncode == 3

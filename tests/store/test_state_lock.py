@@ -14,7 +14,7 @@ from jack.store.lock import StateLock
 
 
 @pytest.mark.fault("C10")
-def test_line_19_a_second_jack_is_refused_and_told_the_pid_of_the_first(tmp_path: Path) -> None:
+def test_a_second_jack_is_refused_and_told_the_pid_of_the_first(tmp_path: Path) -> None:
     first = StateLock(tmp_path)
     first.acquire()
     try:

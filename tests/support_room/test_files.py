@@ -45,7 +45,7 @@ LONGEST = "x" * (255 - len(".mkv.part")) + ".mkv"
         LONGEST,
     ],
 )
-def test_line_4_names_that_are_fine_stay_as_they_are(name: str, tmp_path: Path) -> None:
+def test_names_that_are_fine_stay_as_they_are(name: str, tmp_path: Path) -> None:
     assert safe_filename(name) == name
     (tmp_path / f"{name}.part").touch()
 
@@ -97,7 +97,7 @@ def test_line_4_names_that_are_fine_stay_as_they_are(name: str, tmp_path: Path) 
         ("mkv", "neither video nor subtitle"),
     ],
 )
-def test_line_4_unsafe_names_are_refused_and_never_repaired(name: str, why: str) -> None:
+def test_unsafe_names_are_refused_and_never_repaired(name: str, why: str) -> None:
     with pytest.raises(PermanentError, match=why) as caught:
         safe_filename(name)
     assert str(caught.value).isascii(), "a hostile name must not paint the terminal"
@@ -150,7 +150,7 @@ def test_a_rename_works_where_hard_links_do_not(
 @pytest.mark.fault("P6")
 @pytest.mark.parametrize("links", [True, False])
 @pytest.mark.parametrize("kind", ["file", "folder", "symlink", "dangling symlink"])
-def test_line_12_a_name_that_is_taken_is_never_replaced(
+def test_a_name_that_is_taken_is_never_replaced(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool, kind: str
 ) -> None:
     if not links:
@@ -187,7 +187,7 @@ def test_other_trouble_of_a_rename_is_the_callers(source: Path, tmp_path: Path) 
     assert source.exists()
 
 
-def test_line_12_the_folder_is_synced_before_the_old_name_goes(
+def test_the_folder_is_synced_before_the_old_name_goes(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []

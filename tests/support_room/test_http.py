@@ -135,7 +135,7 @@ def test_a_connect_that_takes_too_long_is_unreachable(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_line_11_headers_that_never_come_end_at_the_deadline(
+def test_headers_that_never_come_end_at_the_deadline(
     peer: ScriptedPeer, session: requests.Session
 ) -> None:
     gate = threading.Event()
@@ -146,7 +146,7 @@ def test_line_11_headers_that_never_come_end_at_the_deadline(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_line_11_headers_that_come_one_byte_at_a_time_end_at_the_deadline_too(
+def test_headers_that_come_one_byte_at_a_time_end_at_the_deadline_too(
     session: requests.Session,
 ) -> None:
     listener, stop = socket.create_server(("127.0.0.1", 0)), threading.Event()
@@ -241,7 +241,7 @@ def test_requests_carry_the_key_and_ask_for_no_compression(
 
 
 @pytest.mark.fault("H21")
-def test_line_11_redirects_are_not_followed(peer: ScriptedPeer, session: requests.Session) -> None:
+def test_redirects_are_not_followed(peer: ScriptedPeer, session: requests.Session) -> None:
     with ScriptedPeer() as target:
         peer.always("/x", Answer(302, {"Location": target.url + "/y"}))
         wire = Wire()
@@ -298,7 +298,7 @@ def test_a_json_body_is_sent_as_json(peer: ScriptedPeer, session: requests.Sessi
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_line_4_a_body_over_the_limit_is_refused(
+def test_a_body_over_the_limit_is_refused(
     peer: ScriptedPeer, session: requests.Session, chunked: bool
 ) -> None:
     peer.script("/x", Answer(200, body=b"x" * 1024, chunked=chunked, length=-1))
@@ -309,7 +309,7 @@ def test_line_4_a_body_over_the_limit_is_refused(
 
 
 @pytest.mark.fault("P11")
-def test_line_4_an_endless_body_is_let_go_at_the_limit(
+def test_an_endless_body_is_let_go_at_the_limit(
     peer: ScriptedPeer, session: requests.Session
 ) -> None:
     peer.script("/x", Answer(200, body=b"x" * 64 * 1024 * 1024, length=None))
@@ -320,7 +320,7 @@ def test_line_4_an_endless_body_is_let_go_at_the_limit(
 
 @pytest.mark.fault("P13")
 @pytest.mark.parametrize("encoding", ["gzip", "br", " GZIP ", "identity, gzip"])
-def test_line_4_a_compressed_answer_is_refused_unread(
+def test_a_compressed_answer_is_refused_unread(
     peer: ScriptedPeer, session: requests.Session, encoding: str
 ) -> None:
     peer.script("/x", Answer(200, {"Content-Encoding": encoding}, b"x"))
@@ -472,9 +472,7 @@ def test_a_tls_handshake_that_is_cut_is_worth_another_try(session: requests.Sess
     assert not isinstance(caught.value, PeerRefused)
 
 
-def test_line_4_no_error_text_repeats_the_url(
-    peer: ScriptedPeer, session: requests.Session
-) -> None:
+def test_no_error_text_repeats_the_url(peer: ScriptedPeer, session: requests.Session) -> None:
     def each() -> Iterator[str]:
         path = "/secret-abc"
         peer.script(path, Answer(raw=b""), Answer(raw=b"what\r\n\r\n"))

@@ -1,4 +1,4 @@
-"""What a status code means for a retry (issue line 8), and Retry-After as headers write it."""
+"""What a status code means for a retry, and Retry-After as headers write it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ def error(status: int, **headers: str) -> JackError:
         (ProtocolError, [100, 101, 200, 201, 204, 206, 226, 300, 301, 302, 304, 308, 399]),
     ],
 )
-def test_line_8_the_class_of_every_status(kind: type[JackError], statuses: list[int]) -> None:
+def test_every_status_has_a_class_of_error_and_says_its_number(
+    kind: type[JackError], statuses: list[int]
+) -> None:
     assert {type(error(status)) for status in statuses} == {kind}
     assert all(str(status) in str(error(status)) for status in statuses)
 
 
-def test_line_7_retry_after_counts_where_another_try_makes_sense() -> None:
+def test_retry_after_counts_where_another_try_makes_sense() -> None:
     busy = error(503, **{"Retry-After": "120"})
     assert isinstance(busy, TransientError)
     assert busy.retry_after_seconds == 120
@@ -50,7 +52,7 @@ def test_line_7_retry_after_counts_where_another_try_makes_sense() -> None:
         ("", "nowhere"),
     ],
 )
-def test_line_11_a_redirect_is_named_by_its_origin_only(location: str, named: str) -> None:
+def test_a_redirect_is_named_by_its_origin_only(location: str, named: str) -> None:
     text = str(error(302, Location=location))
     assert f"to {named};" in text
     assert "secret" not in text
