@@ -26,8 +26,8 @@ from tests.scenarios.harness import (
     server_entry,
     stub_bytes,
 )
-from tests.support.ports import Port
 from tests.support.fake_arr import FakeArr
+from tests.support.ports import Port
 from tests.support.scripted_peer import ScriptedPeer, file_path, item_path
 from tests.support.waiting import eventually
 

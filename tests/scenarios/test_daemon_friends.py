@@ -22,8 +22,8 @@ from tests.scenarios.harness import (
     peer_entry,
     server_entry,
 )
-from tests.support.ports import Port
 from tests.support.fake_arr import FakeArr
+from tests.support.ports import Port
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path, item_path
 from tests.support.waiting import eventually
 

@@ -25,8 +25,8 @@ from tests.scenarios.harness import (
     peer_entry,
     server_entry,
 )
-from tests.support.ports import Port
 from tests.support.fake_arr import FakeArr
+from tests.support.ports import Port
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
 from tests.support.waiting import eventually
 
