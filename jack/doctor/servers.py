@@ -75,7 +75,7 @@ def _findings(api: ArrApi, server: ServerConfig, config: Config, clock: Clock) -
 def _clock_findings(api: ArrApi, clock: Clock) -> Iterator[Finding]:
     """Its clock as its last answer told it, to the second, against ours."""
     now = clock.now()
-    theirs = parse_http_date(api.date or "", now)
+    theirs = parse_http_date(api.date or "")
     if theirs is None:
         return
     ahead = (theirs - now).total_seconds()

@@ -139,8 +139,8 @@ def validator_of(headers: Headers, now: datetime) -> Validator:
 
 def _last_modified(headers: Headers, now: datetime) -> str | None:
     text = headers.only("Last-Modified")
-    modified = parse_http_date(text, now) if text else None
-    sent = parse_http_date(headers.only("Date") or "", now)
+    modified = parse_http_date(text) if text else None
+    sent = parse_http_date(headers.only("Date") or "")
     if modified is None or (sent is not None and sent - modified < WEAK_DATE):
         return None
     return text
@@ -152,7 +152,7 @@ def changed(before: Validator, after: Validator, now: datetime) -> str | None:
     if before.etag is not None and after.etag is not None and before.etag != after.etag:
         return "the file at the peer has changed (another ETag)"
     if before.last_modified is not None and after.last_modified is not None:
-        dates = [parse_http_date(v, now) for v in (before.last_modified, after.last_modified)]
+        dates = [parse_http_date(v) for v in (before.last_modified, after.last_modified)]
         if dates[0] != dates[1]:
             return "the file at the peer has changed (another Last-Modified)"
     return None

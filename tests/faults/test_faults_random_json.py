@@ -229,5 +229,5 @@ def test_no_retry_after_is_an_exception_or_a_wait_that_nobody_asked_for() -> Non
             if len(known) == len(told):
                 assert (wait or 0.0) == min(max(*known, 0.0), MAX_WAIT_SECONDS), values
             for value in values:
-                moment = parse_http_date(value, NOW)
+                moment = parse_http_date(value)
                 assert moment is None or moment.utcoffset() == timedelta(0)
