@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -52,12 +53,24 @@ class WaitReason(str, enum.Enum):
     UNKNOWN_PEER = "unknown_peer"
 
 
+def connector_id(address: str) -> str:
+    """How stubs, rows and release ids name a peer, a server or a folder: 8 hex digits of sha256
+    over its URL or path exactly as configured.
+    """
+    return hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
 @dataclass(frozen=True)
 class Stub:
     """What a stub `.torrent` says: which peer has it, and under which item id (may hold colons)."""
 
     peer_id: str
     item_id: str
+
+    @property
+    def guid(self) -> str:
+        """What jack's indexer gives the release as guid, and an *arr's history knows it by."""
+        return f"{self.peer_id}:{self.item_id}"
 
 
 @dataclass(frozen=True)

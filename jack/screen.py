@@ -15,9 +15,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from jack.downloads.explain import size_text, why
+from jack.downloads.explain import why
 from jack.model import Download, DownloadStatus, Overview
 from jack.support.clock import Clock
+from jack.support.text import size_text
 
 RECENT = 20
 """How many ended downloads are shown without --all."""

@@ -24,6 +24,7 @@ from jack.errors import (
 )
 from jack.support.files import shown
 from jack.support.http import HEADER_DEADLINE_SECONDS, Wire, new_session, read_capped, send
+from jack.support.redaction import Redactor
 
 PRODUCTS = {"radarr": "Radarr", "sonarr": "Sonarr"}
 """How the program of each kind calls itself (`appName`)."""
@@ -96,7 +97,8 @@ class ArrApi:
             if name.lower() not in _OUR_HEADERS
         }
         self._headers["X-Api-Key"] = server.api_key
-        self._hidden = (server.api_key, *hidden)
+        words = [*self._headers.values(), *hidden]
+        self._redactor = Redactor(words, _SHORTEST_SECRET)
         self._session = new_session(self._headers, None, pool_size=1)
         self.date: str | None = None
         """What the clock of the *arr said in its last answer (RFC 9110 section 6.6.1)."""
@@ -173,7 +175,7 @@ class ArrApi:
     def _error_of(self, response: requests.Response, wire: Wire, what: str) -> JackError:
         name, status = self.server.name, response.status_code
         if 300 <= status < 400:
-            target = shown(self._redacted(response.headers.get("Location", "")))
+            target = shown(self._redactor.clean(response.headers.get("Location", "")))
             return ProtocolError(
                 f"{name} redirects to {target} ({status}); jack does not follow, so that the apiKey"
                 " stays where it belongs: put the final address into its url"
@@ -200,20 +202,12 @@ class ArrApi:
             raise
         except JackError:
             return []  # the status alone has to do
-        found = _complaints_in(_json(body))
-        return [Complaint(self._redacted(c.field), self._redacted(c.text)) for c in found]
+        clean = self._redactor.clean
+        return [Complaint(clean(c.field), clean(c.text)) for c in _complaints_in(_json(body))]
 
     def _own_words(self, complaints: Sequence[Complaint]) -> str:
         said = "; ".join(complaint.text for complaint in complaints)
         return f": {shown(said)}" if said else ""
-
-    def _redacted(self, text: str) -> str:
-        """Without secrets, should the *arr (or a debugging proxy) echo the request."""
-        secrets = [value for value in self._headers.values() if len(value) >= _SHORTEST_SECRET]
-        for secret in sorted({*secrets, *self._hidden}, key=len, reverse=True):
-            if secret:
-                text = text.replace(secret, "***")
-        return text
 
 
 def _json(body: bytes) -> Any:

@@ -16,12 +16,14 @@ from typing import Any
 from jack.arr import entries
 from jack.arr.api import ArrApi, ArrServer, Refused
 from jack.arr.entries import Json, Wanted
-from jack.arr.handover import Pauses
 from jack.arr.paths import translate
 from jack.errors import Interrupted, JackError, ProtocolError
+from jack.support import waits
 from jack.support.clock import Clock
 from jack.support.files import shown
 from jack.support.http import Wire
+from jack.support.once import Once
+from jack.support.pauses import Pauses
 
 log = logging.getLogger(__name__)
 
@@ -41,17 +43,15 @@ class Destination:
 class RegistrationSettings:
     """What is registered: folders as jack sees them, `internal_url` as the *arrs reach jack.
 
-    Failed tries are repeated after `first_delay_seconds`, doubled up to `max_delay_seconds`; a
-    registered server is looked at every `look_seconds`.
+    Failed tries are repeated with `pauses`; a registered server is looked at every `look_seconds`.
     """
 
     internal_url: str
     api_key: str = field(repr=False)
     watch_path: str
     completed_path: str
-    first_delay_seconds: float = 5.0
-    max_delay_seconds: float = 900.0
-    look_seconds: float = 60.0
+    pauses: Pauses = waits.REGISTER_PAUSES
+    look_seconds: float = waits.REGISTERED_LOOK_SECONDS
 
 
 class Registrar:
@@ -84,12 +84,12 @@ class Desk:
         self._server = destination.server
         self._priority = destination.priority
         self._settings = settings
-        self._pauses = Pauses(settings.first_delay_seconds, settings.max_delay_seconds)
+        self._pauses = settings.pauses
         self._api = ArrApi(self._server, hidden=(settings.api_key,))
         self._name = self._server.name
         self._registered = False
-        self._pause = 0.0
-        self._last_said = ""
+        self._failures = 0
+        self._said = Once()
         self._key_sent = False
         self._lock = threading.Lock()
         self._wire = Wire()
@@ -140,7 +140,8 @@ class Desk:
         except Exception as error:
             log.exception("registering with %s failed unexpectedly", self._name)
             return self._failed(error)
-        self._registered, self._pause, self._last_said = True, 0.0, ""
+        self._registered, self._failures = True, 0
+        self._said.over()
         return self._settings.look_seconds
 
     def _failed(self, error: Exception) -> float:
@@ -151,19 +152,20 @@ class Desk:
                 self._name,
                 error,
             )
-            self._registered, self._last_said = False, str(error)
-        self._pause = self._pauses.after(self._pause)
-        if self._last_said != str(error):
-            self._last_said = str(error)
+            self._registered = False
+            self._said.first(str(error))
+        self._failures += 1
+        pause = self._pauses.after(self._failures)
+        if self._said.first(str(error)):
             log.warning(
                 "jack is not registered with %s yet: %s; tried again in %g s, then with pauses of"
                 " up to %g s",
                 self._name,
                 error,
-                self._pause,
+                pause,
                 self._pauses.longest,
             )
-        return self._pause
+        return pause
 
     # -- one registration --------------------------------------------------------------------------
 

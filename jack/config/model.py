@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +17,10 @@ from jack.config import checks, kinds
 from jack.config.blocks import block, key, list_of
 from jack.config.secret import Secret, headers, own_key, secret
 from jack.config.urls import port_of, url
+from jack.model import connector_id
 
 DEFAULT_PORT = 5225
 """Where the HTTP side listens when internalUrl names no port."""
-_PEER_ID_DIGITS = 8
 
 
 class WatchMode(str, enum.Enum):
@@ -159,7 +158,7 @@ class PeerConfig:
     @property
     def id(self) -> str:
         """How stubs and rows name this peer: made of the URL exactly as it is written."""
-        return hashlib.sha256(self.url.encode()).hexdigest()[:_PEER_ID_DIGITS]
+        return connector_id(self.url)
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,13 @@ from rich.progress import TransferSpeedColumn as SpeedColumn
 from jack.demo.cable import Cable
 from jack.demo.radarr import PretendRadarr
 from jack.demo.stage import MIB, MOVIE, Stage
-from jack.downloads.explain import size_text, why
+from jack.downloads.explain import why
 from jack.errors import JackError, UserError
 from jack.model import Download, DownloadStatus
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import SystemClock
+from jack.support.text import size_text
 
 BYTES_PER_SECOND = 40 * MIB
 PATIENCE_SECONDS = 90.0

@@ -16,7 +16,7 @@ from jack.doctor.line import line_findings
 from jack.doctor.secrecy import secrecy_findings
 from jack.doctor.servers import server_findings, sharing_findings
 from jack.support.clock import Clock
-from jack.support.logs import Redactor
+from jack.support.redaction import Redactor
 
 
 def run_doctor(config: Config, clock: Clock, say: Callable[[str], None]) -> int:

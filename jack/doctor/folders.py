@@ -16,7 +16,7 @@ from jack.blackhole.watcher import Watcher
 from jack.config import DownloadsConfig, folders_mixed
 from jack.doctor.findings import Finding, fail, ok, warn
 from jack.support.mounts import network_file_system
-from jack.transfer.space import human
+from jack.support.text import size_text
 
 PROBE_PREFIX = ".jack-doctor-"
 
@@ -137,7 +137,7 @@ def _space(folder: Path, min_free_bytes: int) -> Finding:
     if status.f_blocks <= 0:
         return warn("free space in completedPath is not known to its file system", "watch it")
     free = status.f_bavail * (status.f_frsize or status.f_bsize)
-    text = f"{human(free)} are free in completedPath, {human(min_free_bytes)} stay free"
+    text = f"{size_text(free)} are free in completedPath, {size_text(min_free_bytes)} stay free"
     if free <= min_free_bytes:
         return fail(f"no room: {text}", "make room, or lower minFreeBytes")
     return ok(text)

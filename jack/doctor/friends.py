@@ -19,8 +19,8 @@ from jack.support.clock import Clock
 from jack.support.files import shown
 from jack.support.http import Wire, translated
 from jack.support.statuses import error_for_status
+from jack.support.text import size_text
 from jack.transfer import ranges
-from jack.transfer.space import human
 
 SPEED_BYTES = 4 * 1024 * 1024
 SPEED_SECONDS = 15.0
@@ -126,7 +126,7 @@ class _Visit:
                 "ask your friend to update jack, or to look at the proxy before it",
             )
         if look.length != len(asked):
-            sent = _size_text(look.length, asked, release.size)
+            sent = _amount(look.length, asked, release.size)
             return fail(
                 f"{self._who}: promises the part it was asked for (Range, 206) and sends {sent}:"
                 " going on after a broken transfer costs everything that was there",
@@ -216,8 +216,8 @@ class _Visit:
                 f"{self._who}: sent no byte of {shown(release.filename, 80)}",
                 "ask your friend to look at jack's log",
             )
-        speed = human(int(len(begun) / max(seconds, 0.001)))
-        return ok(f"{self._who}: {human(len(begun))} in {seconds:.1f} s, {speed}/s")
+        speed = size_text(int(len(begun) / max(seconds, 0.001)))
+        return ok(f"{self._who}: {size_text(len(begun))} in {seconds:.1f} s, {speed}/s")
 
 
 def _span_of(begun: bytes) -> range | None:
@@ -226,7 +226,7 @@ def _span_of(begun: bytes) -> range | None:
     return range(start, min(len(begun), start + LOOK_BYTES)) if start else None
 
 
-def _size_text(length: int, asked: range, whole: int) -> str:
+def _amount(length: int, asked: range, whole: int) -> str:
     if length < len(asked):
         return f"{length} bytes of {len(asked)}"
     return "the whole file" if length == whole else "more than that"

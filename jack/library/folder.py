@@ -14,9 +14,9 @@ from pathlib import Path, PurePath
 from jack.library.names import Kind, Named, read_names
 from jack.library.pictures import Looks, PictureReader
 from jack.library.shared import Shared, iso_time
-from jack.model import MOVIES, TV, Release
-from jack.peers.protocol import connector_id
+from jack.model import MOVIES, TV, Release, connector_id
 from jack.support.files import is_media, is_video, printable, shown
+from jack.support.once import Once
 from jack.support.release_title import (
     Facts,
     Quality,
@@ -50,7 +50,7 @@ class FolderSource:
         self.folder = folder
         self._pictures = pictures
         self.connector_id = connector_id(str(folder))
-        self._complained: set[str] = set()
+        self._said = Once()
 
     @property
     def name(self) -> str:
@@ -121,8 +121,7 @@ class FolderSource:
         return status if stat.S_ISREG(status.st_mode) else None
 
     def _complain_once(self, path: str, what: str) -> None:
-        if path not in self._complained:
-            self._complained.add(path)
+        if self._said.first(path):
             log.warning("%s %s", shown(printable(path)), what)
 
     def _releases(

@@ -12,7 +12,7 @@ from jack.library.catalog import Catalog
 from jack.library.folder import FolderSource
 from jack.library.pictures import PictureReader
 from jack.library.sync import ServerSync
-from jack.peers.protocol import connector_id
+from jack.model import connector_id
 from jack.store.database import Database
 from jack.store.pictures import Pictures
 from jack.store.releases import Releases

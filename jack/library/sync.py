@@ -20,8 +20,11 @@ from jack.errors import Interrupted, JackError
 from jack.library.asking import Rationed, Wires
 from jack.library.wire import row_of
 from jack.store.releases import ReleaseRow, Releases, SourceState
+from jack.support import waits
 from jack.support.clock import Clock
 from jack.support.files import shown
+from jack.support.once import Once
+from jack.support.pauses import Pauses
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +39,7 @@ class SyncSettings:
 
     full_seconds: float = 24 * 3600.0
     poll_seconds: float = 300.0
-    retry_base_seconds: float = 30.0
-    retry_max_seconds: float = 1800.0
+    retry_pauses: Pauses = waits.LIBRARY_PAUSES
     ask_again_seconds: float = 3600.0
     """Before the same movie or series is looked up a second time."""
     ask_gap_seconds: float = 2.0
@@ -70,7 +72,7 @@ class ServerSync:
         self._doubts: set[int] = set()
         self._next_ask_at_seconds = clock.monotonic()
         self._failures = 0
-        self._last_complaint = ""
+        self._said = Once()
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -122,14 +124,14 @@ class ServerSync:
         except Interrupted:
             return 0.0
         except JackError as error:
-            self._complain(str(error))
-            return self._backoff_seconds()
+            level = logging.WARNING if self._said.first(str(error)) else logging.DEBUG
+            log.log(level, "%s; what is known of its library stays shared", error)
+            return self._failed()
         except Exception:
             log.exception("%s: its library could not be read because of a bug in jack", self.name)
-            self._failures += 1
-            return self._backoff_seconds()
+            return self._failed()
         self._failures = 0
-        self._last_complaint = ""
+        self._said.over()
         return self._settings.poll_seconds
 
     def settle_doubts(self) -> None:
@@ -226,16 +228,9 @@ class ServerSync:
                 self.name,
             )
 
-    def _complain(self, complaint: str) -> None:
+    def _failed(self) -> float:
         self._failures += 1
-        again = complaint == self._last_complaint
-        self._last_complaint = complaint
-        level = logging.DEBUG if again else logging.WARNING
-        log.log(level, "%s; what is known of its library stays shared", complaint)
-
-    def _backoff_seconds(self) -> float:
-        doubled = self._settings.retry_base_seconds * 2.0 ** min(self._failures - 1, 30)
-        return min(doubled, self._settings.retry_max_seconds)
+        return self._settings.retry_pauses.after(self._failures)
 
     # -- asked by others -------------------------------------------------------------------------
 
@@ -268,7 +263,7 @@ class ServerSync:
             self._store(owned)
         except JackError as error:
             log.debug("%s: %s", self.name, error)
-            self._next_ask_at_seconds = self._clock.monotonic() + self._settings.retry_base_seconds
+            self._next_ask_at_seconds = self._clock.monotonic() + self._settings.retry_pauses.first
             return False
         return bool(owned.files)
 

@@ -7,7 +7,6 @@ values or raises ProtocolError naming the field.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import math
@@ -21,9 +20,10 @@ from urllib.parse import quote
 
 from jack.errors import ProtocolError
 from jack.model import MOVIES, TV, Release
+from jack.model import connector_id as connector_id
 from jack.support.json_array import member_items
-from jack.support.logs import MASK
 from jack.support.numbering import parse_day
+from jack.support.redaction import MASK
 
 PROTOCOL_NAME = "jack"
 PROTOCOL_VERSION = "0.1.0"
@@ -72,11 +72,6 @@ def item_path(item_id: str) -> str:
 
 def file_path(item_id: str) -> str:
     return f"{item_path(item_id)}/file"
-
-
-def connector_id(url: str) -> str:
-    """The id of a peer or source: 8 hex digits of sha256 over the string exactly as configured."""
-    return hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def parse_version(text: object) -> tuple[int, int, int] | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
-from jack.model import MOVIES, TV, Release
+from jack.model import MOVIES, TV, Release, Stub
 from jack.support.numbering import FIRST_YEAR, days_in, read_count, read_numbering
 
 _WORD = re.compile(r"[^\W_]+")
@@ -77,6 +77,10 @@ class Offer:
     peer_id: str
     peer_name: str
     release: Release
+
+    @property
+    def stub(self) -> Stub:
+        return Stub(self.peer_id, self.release.id)
 
 
 def questions(query: SearchQuery) -> tuple[Question, ...]:

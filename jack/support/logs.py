@@ -15,38 +15,15 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from urllib.parse import quote, quote_plus
+
+from jack.support.redaction import Redactor as Redactor
 
 TRACE = "trace"
 """The level with everything that jack's packages have to say as well."""
 _TALKATIVE = ("urllib3", "watchdog", "waitress", "werkzeug", "peewee")
-MASK = "***"
-SHORTEST_SECRET = 4
-"""Characters. Shorter ones are in every other word: without them no log would be readable."""
-
-
 MAX_WAITING_LINES = 10_000
 """Kept while stderr takes nothing (a stopped pager, a stuck journal); more are counted only."""
 LAST_LINES_SECONDS = 1.0
-
-
-class Redactor:
-    """Replaces secrets in finished lines, so that no library's own message can leak one."""
-
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
-        forms = {form for secret in known for form in _forms(secret)}
-        self._forms = sorted(forms, key=len, reverse=True)
-
-    def clean(self, text: str) -> str:
-        for form in self._forms:
-            text = text.replace(form, MASK)
-        return text
-
-
-def _forms(secret: str) -> tuple[str, ...]:
-    """How a secret appears in texts: as it is, in a URL, and in what `repr` makes of it."""
-    return secret, quote(secret, safe=""), quote(secret), quote_plus(secret), repr(secret)[1:-1]
 
 
 class _TextFormatter(logging.Formatter):

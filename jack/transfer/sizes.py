@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from jack.errors import PermanentError
-from jack.transfer.space import human
+from jack.support.text import size_text
 
 LEAST_PART: Final = 10
 """A file of less than this part of what was offered is not what was offered."""
@@ -20,7 +20,8 @@ def checked_size(who: str, size: int | None, limit: int, announced: int | None) 
         raise PermanentError(f"the file is empty at {who}")
     if size > limit:
         raise PermanentError(
-            f"the file has {human(size)}, more than {human(limit)} are allowed (maxFileBytes)"
+            f"the file has {size_text(size)}, more than {size_text(limit)} are allowed"
+            " (maxFileBytes)"
         )
     refuse_a_rest(who, size, announced)
     return size
@@ -30,6 +31,6 @@ def refuse_a_rest(who: str, size: int, announced: int | None) -> None:
     """Raise PermanentError for much less than was offered: a placeholder, or a page of an error."""
     if announced is not None and size * LEAST_PART < announced:
         raise PermanentError(
-            f"{human(announced)} were offered, {human(size)} are there at {who}: this is not the"
-            " file that was grabbed"
+            f"{size_text(announced)} were offered, {size_text(size)} are there at {who}: this is"
+            " not the file that was grabbed"
         )

@@ -11,20 +11,12 @@ from pathlib import Path
 from types import TracebackType
 
 from jack.errors import NoSpace
+from jack.support.once import Once
+from jack.support.text import size_text
 
 log = logging.getLogger(__name__)
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-
 StatVfs = Callable[[Path], os.statvfs_result]
-
-
-def human(size: int) -> str:
-    """`size` in bytes for a sentence, in binary units."""
-    value, unit = float(size), 0
-    while abs(value) >= 1024 and unit < len(_UNITS) - 1:
-        value, unit = value / 1024, unit + 1
-    return f"{value:.0f} {_UNITS[unit]}" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
 
 
 class Reservation:
@@ -59,7 +51,7 @@ class SpaceLedger:
         self._statvfs = statvfs
         self._lock = threading.Lock()
         self._promises: list[Reservation] = []
-        self._warned = False
+        self._blind = Once()
 
     def reserve(self, folder: Path, needed: int) -> Reservation:
         """Promise `needed` bytes on the file system of `folder`, until the reservation is left.
@@ -72,9 +64,10 @@ class SpaceLedger:
             promised = self._promised(device)
             if free is not None and not self._fits(free, promised, needed):
                 raise NoSpace(
-                    f"too little space in {folder}: {human(needed)} needed, {human(free)} free,"
-                    f" of which {human(promised)} are promised to other downloads and"
-                    f" {human(self._min_free_bytes)} stay free (minFreeBytes)"
+                    f"too little space in {folder}: {size_text(needed)} needed,"
+                    f" {size_text(free)} free, of which {size_text(promised)} are promised"
+                    f" to other downloads and {size_text(self._min_free_bytes)} stay free"
+                    " (minFreeBytes)"
                 )
             reservation = Reservation(self, device, needed)
             self._promises.append(reservation)
@@ -111,9 +104,7 @@ class SpaceLedger:
         return status.f_bavail * (status.f_frsize or status.f_bsize)
 
     def _warn_once(self, folder: Path, why: str) -> None:
-        with self._lock:
-            warned, self._warned = self._warned, True
-        if not warned:
+        if self._blind.first():
             log.warning(
                 "cannot tell how much space is free in %s (%s); downloads go on without that check",
                 folder,

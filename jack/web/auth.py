@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import logging
 import secrets
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from flask import Response, g, request
 from jack.peers.protocol import API_KEY_HEADER
 from jack.support.clock import Clock
 from jack.support.files import shown
+from jack.support.once import Seldom
 from jack.web.answers import json_error, prefers_xml, xml_error
 from jack.web.crowd import home_of
 from jack.web.guesses import Guesses
@@ -47,11 +47,8 @@ class KeyGuard:
             raise ValueError("an empty key would let everybody in")
         self._salt = secrets.token_bytes(16)
         self._known = [(friend, self._digest(key.encode())) for friend, key in known]
-        self._clock = clock
         self._guesses = Guesses(clock)
-        self._lock = threading.Lock()
-        self._silent_until_seconds = clock.monotonic()
-        self._unlogged = 0
+        self._refusals = Seldom(LOG_INTERVAL_SECONDS, clock.monotonic)
 
     def check(self) -> Response | None:
         """For everything but the peer protocol: None to go on, else the refusal."""
@@ -95,14 +92,10 @@ class KeyGuard:
         return hashlib.blake2b(key, key=self._salt).digest()
 
     def _log_refusal(self, what: str) -> None:
-        with self._lock:
-            now = self._clock.monotonic()
-            if now < self._silent_until_seconds:
-                self._unlogged += 1
-                return
-            self._silent_until_seconds = now + LOG_INTERVAL_SECONDS
-            unlogged, self._unlogged = self._unlogged, 0
-        more = f"; {unlogged} more were refused since the last such line" if unlogged else ""
+        count = self._refusals.due()
+        if not count:
+            return
+        more = f"; {count - 1} more were refused since the last such line" if count > 1 else ""
         log.warning("%s asked for %s: %s%s", request.remote_addr, shown(request.path), what, more)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+from jack.support import waits
 from jack.support.clock import Clock
 
 FREE = 10
 """So many wrong keys are answered at once: a key that was changed is no guess."""
-FIRST_SECONDS = 0.5
-LONGEST_SECONDS = 10.0
 FORGOTTEN_AFTER_SECONDS = 600.0
 MOST_ADDRESSES = 1024
 _MOST_COUNTED = FREE + 10
@@ -34,6 +33,4 @@ class Guesses:
             self._counts[home] = (min(count + 1, _MOST_COUNTED), now)
             while len(self._counts) > MOST_ADDRESSES:
                 self._counts.popitem(last=False)
-        if count < FREE:
-            return 0.0
-        return float(min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** (count - FREE)))
+        return waits.WRONG_KEY_PAUSES.after(count - FREE + 1) if count >= FREE else 0.0

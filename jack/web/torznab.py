@@ -94,7 +94,7 @@ def _page(
     is_news = wanted.query.is_everything and wanted.offset == 0
     now = clock.now()
     dated = [
-        (published(offer.release.publish_date, now), _guid(offer), offer)
+        (published(offer.release.publish_date, now), offer.stub.guid, offer)
         for offer in search.find(wanted.query, fresh=is_news)
         if offer.release.size <= MAX_STUB_SIZE
     ]
@@ -106,17 +106,13 @@ def _page(
     return [_item(offer, moment, links) for moment, _, offer in page]
 
 
-def _guid(offer: Offer) -> str:
-    return f"{offer.peer_id}:{offer.release.id}"
-
-
 def _item(offer: Offer, moment: datetime, links: DownloadLinks) -> Item:
     release = offer.release
     title = shown_title(release)
     ticket = Ticket(offer.peer_id, release.id, title, release.size)
     return Item(
         title=title,
-        guid=_guid(offer),
+        guid=offer.stub.guid,
         published=moment,
         size=release.size,
         url=links.url(ticket),

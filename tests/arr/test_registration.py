@@ -13,6 +13,7 @@ from jack.arr import entries
 from jack.arr.api import ArrServer, Complaint
 from jack.arr.registration import Desk, Destination, Registrar, RegistrationSettings
 from jack.support.clock import SystemClock
+from jack.support.pauses import Pauses
 from tests.support.fake_arr import FakeArr
 from tests.support.fake_torznab import FakeTorznab
 from tests.support.waiting import eventually
@@ -471,7 +472,7 @@ def test_the_start_waits_for_nobody_and_a_server_that_is_down_is_registered_when
         sonarr.providers.mounts[SEEN_AS] = str(folders)
         registrar = Registrar(
             [destination(radarr, folders), destination(sonarr, folders)],
-            settings(torznab, folders, first_delay_seconds=0.01, max_delay_seconds=0.02),
+            settings(torznab, folders, pauses=Pauses(0.01, 0.02)),
             SystemClock(),
         )
         registrar.start()

@@ -23,6 +23,7 @@ import requests
 from flask import Flask
 
 from jack import http_side
+from jack.support.waits import WRONG_KEY_PAUSES
 from jack.web import channel, crowd, guesses, server
 from tests.scenarios.harness import Jack
 from tests.support.ports import Port
@@ -358,7 +359,7 @@ def test_the_memory_of_wrong_keys_is_bounded_and_passes() -> None:
     waits = [counted.wrong("a") for _ in range(guesses.FREE + 20)]
     assert waits[: guesses.FREE] == [0.0] * guesses.FREE
     assert waits[guesses.FREE :] == sorted(waits[guesses.FREE :])
-    assert waits[-1] == guesses.LONGEST_SECONDS
+    assert waits[-1] == WRONG_KEY_PAUSES.longest
     for number in range(guesses.MOST_ADDRESSES):
         counted.wrong(str(number))
     assert counted.wrong("a") == 0.0

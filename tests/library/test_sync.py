@@ -155,7 +155,7 @@ def test_a_server_that_is_down_takes_nothing_away_and_is_asked_less_and_less(
     shared.server.failing["rootfolder"] = 503
     waits = [shared.sync.step() for _ in range(9)]
     assert waits[:4] == [30, 60, 120, 240]
-    assert waits[-1] == SETTINGS.retry_max_seconds
+    assert waits[-1] == SETTINGS.retry_pauses.longest
     assert shared.names() == ["a"]
     assert shared.catalog.get(f"{SOURCE}:movie:1") is not None
     warnings = [r for r in caplog.records if r.levelno >= logging.WARNING]
@@ -170,7 +170,7 @@ def test_a_pass_that_breaks_off_removes_nothing(shared: Shared) -> None:
     shared.sync.step()
     shared.clock.seconds += SETTINGS.full_seconds
     shared.server.raw["movie?excludeLocalCovers=true"] = b"["
-    assert shared.sync.step() == SETTINGS.retry_base_seconds
+    assert shared.sync.step() == SETTINGS.retry_pauses.first
     assert shared.names() == ["1", "2"]
 
 
@@ -381,7 +381,7 @@ def test_a_bug_does_not_end_the_thread(
 
     with monkeypatch.context() as patch:
         patch.setattr(shared.releases, "set_roots", broken)
-        assert shared.sync.step() == SETTINGS.retry_base_seconds
+        assert shared.sync.step() == SETTINGS.retry_pauses.first
     assert caplog.records[-1].exc_info
     assert shared.sync.step() == SETTINGS.poll_seconds
 

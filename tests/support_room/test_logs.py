@@ -11,7 +11,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from jack.support.http import Wire, new_session, send
-from jack.support.logs import MASK, Redactor, set_up_logging
+from jack.support.logs import set_up_logging
+from jack.support.redaction import MASK, Redactor
 from tests.support.scripted_peer import ScriptedPeer
 
 SECRET = "s3cret/key+with =odd&signs"

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from jack.errors import Interrupted, NoSpace, PermanentError, StorageError
-from jack.transfer.space import SpaceLedger, human
+from jack.support.text import size_text
+from jack.transfer.space import SpaceLedger
 from tests.support.scripted_peer import Answer, ScriptedPeer
 from tests.support.waiting import eventually
 from tests.transfer.rig import ETAG, FILE, ITEM, Rig, Running, film
@@ -283,7 +284,7 @@ def test_a_folder_that_is_gone_does_not_break_the_bookkeeping(tmp_path: Path) ->
 
 
 def test_sizes_are_told_in_units_people_use() -> None:
-    assert [human(n) for n in (0, 1023, 1024, 1536 * 1024, 5 * 2**40, 2**70)] == [
+    assert [size_text(n) for n in (0, 1023, 1024, 1536 * 1024, 5 * 2**40, 2**70)] == [
         *("0 B", "1023 B", "1.0 KiB", "1.5 MiB", "5.0 TiB", "1048576.0 PiB"),
     ]
 
