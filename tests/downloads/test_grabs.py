@@ -209,7 +209,7 @@ def test_less_than_a_tenth_of_what_was_offered_is_refused(
     running.start()
     running.drop(peer, size=10_000)
     eventually(lambda: running.parked == ["a.torrent"])
-    assert any("9.8 KiB were offered, 45 B are there" in line for line in lines())
+    eventually(lambda: any("9.8 KiB were offered, 45 B are there" in line for line in lines()))
     assert list(running.completed.iterdir()) == []
 
 
