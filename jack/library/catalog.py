@@ -23,6 +23,8 @@ FIRST_SCAN_WAIT_SECONDS = 20.0
 """How long a request waits for the very first scan; below the 30 s a peer waits for us."""
 FIRST_SCAN_WAITERS = 4
 """Of the eight threads that answer; another one reads the library."""
+FIRST_SCAN_PATIENCE_SECONDS = 1.0
+"""For the others, from the beginning of that scan: most libraries are read by then."""
 _MAX_NUMBER = 2**31
 _OTHER_KIND = {"movie": "episode", "episode": "movie"}
 
@@ -71,6 +73,7 @@ class Catalog:
         self._changed = threading.Condition()
         self._waiting_for_scan = 0
         self._scanned_at_seconds: float | None = None
+        self._scan_began_seconds = 0.0
         self._is_scanning = False
         self._is_outdated = False
         releases.keep_sources([*(f.connector_id for f in self._folders), *self._servers])
@@ -209,6 +212,7 @@ class Catalog:
             if not self._is_stale():
                 return
             self._is_scanning = True
+            self._scan_began_seconds = self._clock.monotonic()
             self._is_outdated = False
         scanned_at: float | None = None
         try:
@@ -232,15 +236,24 @@ class Catalog:
         )
 
     def _wait_for_the_first_scan(self) -> None:
-        """Wait, with the lock held, for the scan another thread has begun."""
+        """Wait, with the lock held, for the scan another thread has begun. A few may do so for
+        long, the others only while it is likely to end at any moment.
+        """
         if self._scanned_at_seconds is not None:
             return
-        if self._waiting_for_scan < FIRST_SCAN_WAITERS:
-            self._waiting_for_scan += 1
-            self._changed.wait_for(lambda: not self._is_scanning, FIRST_SCAN_WAIT_SECONDS)
-            self._waiting_for_scan -= 1
+        is_patient = self._waiting_for_scan < FIRST_SCAN_WAITERS
+        end = FIRST_SCAN_WAIT_SECONDS if is_patient else FIRST_SCAN_PATIENCE_SECONDS - self._taken()
+        self._waiting_for_scan += is_patient
+        self._changed.wait_for(lambda: not self._is_scanning, max(0.0, end))
+        self._waiting_for_scan -= is_patient
         if self._scanned_at_seconds is None:
-            raise TransientError("the library is still being read", FIRST_SCAN_WAIT_SECONDS)
+            # What has taken long goes on for long.
+            again = min(max(1.0, self._taken()), FIRST_SCAN_WAIT_SECONDS)
+            raise TransientError("the library is still being read", again)
+
+    def _taken(self) -> float:
+        """Seconds since the scan began."""
+        return self._clock.monotonic() - self._scan_began_seconds
 
     def _scan(self, folder: Source) -> None:
         try:

@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 import requests
 
+from jack.library import catalog as catalog_room
 from jack.library import disks
 from jack.library.catalog import FIRST_SCAN_WAITERS, Catalog
+from jack.library.folder import FolderSource
+from jack.peers.protocol import file_path
 from jack.web import readahead
 from jack.web.app import create_app
 from jack.web.auth import KeyGuard
@@ -174,11 +177,40 @@ def test_a_first_look_into_the_library_that_takes_long_does_not_hold_all_threads
             stack.enter_context(requested(shared, search))
         assert disk.asked.acquire(timeout=20)
         eventually(lambda: shared.catalog._waiting_for_scan == FIRST_SCAN_WAITERS)
+        shared.clock.seconds += 7
         answer = shared.get(search)
-        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "20")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
         assert requests.get(shared.url + "/ping", timeout=10).ok
         disk.wake()
         eventually(lambda: shared.get(search).ok)
+
+
+def test_whoever_asks_a_fresh_jack_at_once_is_served_when_it_has_looked_into_its_library(
+    shared: Peer, monkeypatch: pytest.MonkeyPatch, disk: Disk
+) -> None:
+    """Up to `maxUploads`, and more than there are threads: a first look takes a moment."""
+    (shared.folder / "a.mkv").write_bytes(DATA)
+    (found,) = FolderSource(shared.folder).scan()
+    real = os.scandir
+
+    def scanning(path: Any) -> Any:
+        disk.asked.release()
+        disk.awake.wait(20)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scanning)
+    monkeypatch.setattr(catalog_room, "FIRST_SCAN_PATIENCE_SECONDS", 20.0)
+    with contextlib.ExitStack() as stack:
+        socks = [
+            stack.enter_context(requested(shared, file_path(found.release.id), "Connection: close"))
+            for _ in range(2 * THREADS)
+        ]
+        assert disk.asked.acquire(timeout=20)
+        disk.wake()
+        for sock in socks:
+            head, body = read_head(sock)
+            assert head.startswith(b"HTTP/1.1 200")
+            assert len(body) + read_rest(sock) == len(DATA)
 
 
 @needs_nowait
