@@ -20,7 +20,7 @@ from waitress.task import WSGITask
 
 from jack.web.auth import HOLD_ANSWER
 from jack.web.crowd import home_of
-from jack.web.pace import UploadPace
+from jack.web.pace import MAX_QUANTUM_BYTES, UploadPace
 from jack.web.parsing import StrictParser
 from jack.web.readahead import ReadAhead
 from jack.web.streaming import FileWindow
@@ -29,7 +29,7 @@ COPY_BYTES = 262_144
 """Read from a file at once where the kernel cannot send it by itself. What the socket does not take
 is read again, so more is not faster.
 """
-TURN_BYTES = 2 * 1024 * 1024
+TURN_BYTES = MAX_QUANTUM_BYTES
 """Sent to one connection before the others get their turn."""
 _UNREAD_BLOCKS = 16
 _UNREAD_BYTES = 16_384
@@ -193,6 +193,8 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
     def _send_paced(
         self, pace: UploadPace, data: bytes | Piece, wanted: int, do_close: bool
     ) -> int:
+        if wanted < min(len(data), pace.quantum_bytes):  # the rest of a turn; the next is whole
+            return 0
         granted = pace.take(id(self), wanted)
         sent = 0
         try:

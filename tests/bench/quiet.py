@@ -1,14 +1,16 @@
 """What jack costs while little goes on: `python -m tests.bench.quiet [WHAT] [--seconds S]`.
 
-limited   uploads below `uploadBytesPerSecond`: rate, CPU of the server and of the readers, TCP
-          segments of the whole machine against the least an ordinary line (MTU 1500) allows
+limited   uploads below `uploadBytesPerSecond`: rate, CPU of the server and of the readers, both
+          also above what the same bytes cost without a limit (sendfile, and a recv into nothing),
+          TCP segments of the whole machine against the least an ordinary line (MTU 1500) allows
 slow      readers that take 50 kB/s each, without a limit
 friend    a download from a friend who gives 400 kB/s, in pieces of 1,400 bytes and of 16 KiB
 stubs     500 stubs of a friend who is away
 idle      nothing at all
 
 CPU in percent of one core, of real processes on loopback. The readers announce segments of 1,460
-bytes, as on an ordinary line. Prints a table; asserts nothing. Linux only.
+bytes, as on an ordinary line, and the file they take lies in memory. Prints a table; asserts
+nothing. Linux only.
 """
 
 from __future__ import annotations
@@ -43,6 +45,9 @@ LIMITS = (
     (100 * MIB, 16),
 )
 WARM_SECONDS = 3.0
+PLAIN_SECONDS = 2.0
+"""Of sending as fast as it goes: many gigabytes."""
+FILM_BYTES = GIB
 STUBS = 500
 
 
@@ -90,7 +95,7 @@ def show(what: str, cost: Cost, more: str = "") -> None:
 
 
 def read(port: int, path: str, rate: int, counted: Any, stop: Any, pids: Any) -> None:
-    """At `rate`, or as fast as it comes (0); counts bytes."""
+    """The file again and again, at `rate` or as fast as it comes (0); counts bytes."""
     pids.put(os.getpid())
     with socket.socket() as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1460)
@@ -98,27 +103,49 @@ def read(port: int, path: str, rate: int, counted: Any, stop: Any, pids: Any) ->
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
         sock.settimeout(30)
         sock.connect(("127.0.0.1", port))
-        ask(sock, path)
-        while b" 200 " not in sock.recv(65_536)[:20]:  # many at once are told to come again
-            stop.wait(0.5)
-            ask(sock, path)
-        buffer = bytearray(max(rate // 4, 4096) if rate else 262_144)
+        buffer = memoryview(bytearray(max(rate // 4, 4096) if rate else 262_144))
+        left = 0
         while not stop.is_set():
-            got = sock.recv_into(buffer)
+            if not left:
+                ask(sock, path)
+                left = _announced(sock)
+            got = sock.recv_into(buffer[:left])
+            left -= got
             with counted.get_lock():
                 counted.value += got
             if rate:
                 stop.wait(got / rate)
 
 
-def serving(limit: int, readers: int, rate: int, seconds: float) -> None:
+def _announced(sock: socket.socket) -> int:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += sock.recv(1)
+    if b" 200 " not in head[:20]:
+        raise RuntimeError(f"not served: {head!r}")
+    return int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a while of sending took; `theirs` is the CPU of all readers, as a part of a core."""
+
+    cost: Cost
+    theirs: float
+    per_second: float
+
+
+def served(share: dict[str, int], readers: int, rate: int, seconds: float) -> Served:
+    """Readers that take `rate` each, or as fast as it comes (0)."""
     with site() as s:
-        with (s.video / "Bench-{tmdb-603}.mkv").open("wb") as out:
-            out.truncate(4 * GIB)
+        with (s.video / "Bench-{tmdb-603}.mkv").open("wb+") as film:
+            film.truncate(FILM_BYTES)
+            while film.read(MIB):  # else the server pays for the pages of the file
+                pass
         path = file_path(s.releases()[0].id)
-        share = {"maxUploads": readers, "uploadBytesPerSecond": limit}
         counted, stop = multiprocessing.Value("q", 0), multiprocessing.Event()
         pids: Any = multiprocessing.Queue()
+        share = {"maxUploads": readers, **share}
         with s.run("friend", {**s.friend(), "share": share}) as process:
             s.wait_for_friend()
             running = [
@@ -134,29 +161,37 @@ def serving(limit: int, readers: int, rate: int, seconds: float) -> None:
             with costs(process.pid) as found:
                 pause(seconds)
             cpu = sum(gauge.read(pid).cpu_seconds for pid in theirs) - cpu
-            per_second = (counted.value - before) / (time.monotonic() - begin)
+            took = time.monotonic() - begin
+            per_second = (counted.value - before) / took
             stop.set()
             for one in running:
                 one.join()
-    what = f"{readers} at {limit or readers * rate:,} bytes/s"
-    show(
-        what,
-        found[0],
-        f" (data alone {per_second / SEGMENT_BYTES:.0f}), readers {cpu / seconds * 100:.2f} %,"
-        f" {per_second / (limit or readers * rate):.3f} of the rate",
-    )
+    return Served(found[0], cpu / took, per_second)
 
 
 def limited(seconds: float) -> None:
     print("limited: uploads below uploadBytesPerSecond")
+    plain = served({}, 1, 0, PLAIN_SECONDS)
+    ours, theirs = plain.cost.cpu / plain.per_second, plain.theirs / plain.per_second
     for limit, readers in LIMITS:
-        serving(limit, readers, 0, seconds)
+        one = served({"uploadBytesPerSecond": limit}, readers, 0, seconds)
+        show(
+            f"{readers} at {limit:,} bytes/s",
+            one.cost,
+            f" (data alone {one.per_second / SEGMENT_BYTES:.0f}), readers {one.theirs * 100:.2f} %;"
+            f" above the same bytes without a limit"
+            f" {(one.cost.cpu - ours * one.per_second) * 100:.2f} %,"
+            f" readers {(one.theirs - theirs * one.per_second) * 100:.2f} %;"
+            f" {one.per_second / limit:.3f} of the rate",
+        )
 
 
 def slow(seconds: float) -> None:
     print("slow: readers of 50 kB/s each, no limit")
     for readers in (1, 8):
-        serving(0, readers, 50_000, seconds)
+        one = served({}, readers, 50_000, seconds)
+        per_reader = one.per_second / readers
+        show(f"{readers} readers", one.cost, f", {per_reader:,.0f} bytes/s each")
 
 
 # -- downloading ---------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from jack.web import listing
 from jack.web import server as server_room
 from jack.web.app import create_app
 from jack.web.auth import Friend, KeyGuard
+from jack.web.channel import TURN_BYTES
 from jack.web.pace import MAX_QUANTUM_BYTES, SEGMENT_BYTES, TURNS_PER_SECOND, UploadPace
 from jack.web.peer_api import MAX_WHOLE_LISTS, peer_blueprint
 from jack.web.server import Server
@@ -362,6 +363,7 @@ class TestPace:
             now.seconds += int(pace.wait_seconds(1.0) * 1000) / 1000
         assert sent == pytest.approx(60 * rate, rel=0.05)
         assert turns <= 1.05 * max(60 * TURNS_PER_SECOND, sent / MAX_QUANTUM_BYTES) + readers
+        assert turns <= 55 * 60
         assert looks <= 3 * turns + 2
         assert pace.quantum_bytes % SEGMENT_BYTES == 0
 
@@ -421,6 +423,31 @@ class TestPace:
         assert len(sends) <= 1.25 * MIB * TURNS_PER_SECOND / rate + 2 * readers
         assert len(rounds) <= 8 * len(sends) + 100
         assert cpu[-1] - cpu[0] < 0.2
+
+    def test_the_kernel_is_asked_for_whole_quanta_and_the_rest_of_the_file(
+        self,
+        peer: Peer,
+        clock: Any,
+        catalog: Catalog,
+        serve: Callable[..., Server],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """So no segment leaves half full, also where a turn is no multiple of a quantum."""
+        size, asked = 8 * MIB, []
+        pace = UploadPace(21 * MIB)
+        url = peer.share("a.mkv", os.urandom(size)) + "/file"
+        app = create_app([peer_blueprint(catalog, KeyGuard(KEY, clock))])
+        paced = Peer(serve(app, 2, pace), catalog, peer.folder, clock)
+        sendfile = os.sendfile
+
+        def noting(out: int, source: int, offset: int, count: int) -> int:
+            asked.append(count in {pace.quantum_bytes, size - offset})
+            return sendfile(out, source, offset, count)
+
+        monkeypatch.setattr(os, "sendfile", noting)
+        assert len(paced.get(url).content) == size
+        assert all(asked)
+        assert TURN_BYTES % pace.quantum_bytes
 
     @pytest.mark.fault("V7")
     @pytest.mark.usefixtures("sending")
