@@ -171,7 +171,7 @@ def _reserved() -> socket.socket:
     jack of ours listens on it, which SO_REUSEADDR on both sides allows."""
     port = socket.socket()
     port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    port.bind(("127.0.0.1", 0))
+    port.bind(("", 0))
     return port
 
 

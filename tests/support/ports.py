@@ -19,7 +19,8 @@ class Port:
     def __init__(self) -> None:
         with socket.socket() as reservation:
             reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            reservation.bind(("127.0.0.1", 0))
+            # On every address: a connection from another one, 127.0.1.5 say, would be in the way.
+            reservation.bind(("", 0))
             self.number: int = reservation.getsockname()[1]
             self._finish = weakref.finalize(self, os.close, reservation.detach())
         self.url = f"http://127.0.0.1:{self.number}"
