@@ -15,6 +15,7 @@ REQUIRED = {
     "PyYAML": ("yaml", ">=6"),
     "bencode2": ("bencode2", ""),
     "flask": ("flask", ">=3"),
+    "itsdangerous": ("itsdangerous", ">=2.1"),
     "waitress": ("waitress", ">=3"),
     "rich": ("rich", ">=13"),
     "hachoir": ("hachoir", ">=3.1"),

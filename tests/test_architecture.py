@@ -56,6 +56,7 @@ FOREIGN = {
     "bencode2": {"blackhole"},
     "yaml": {"config"},
     "flask": {"web"},
+    "itsdangerous": {"web"},
     "waitress": {"web"},
     "werkzeug": {"web"},
     "signal": {"daemon"},

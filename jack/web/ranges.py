@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
-_MAX_SAFE_INTEGER = 2**53 - 1
-_MAX_DIGITS = 16
+from werkzeug.http import parse_range_header
 
 
 class UnsatisfiableRange(ValueError):
@@ -28,22 +25,16 @@ class Span:
 def requested_span(header: str | None, size: int) -> Span | None:
     """The span to send as 206, or None for the whole file as 200. Raises UnsatisfiableRange.
 
-    A server may ignore any Range (RFC 9110, 14.2): several ranges, other units, malformed ones and
-    numbers JavaScript cannot hold are ignored, as other peers do.
+    A server may ignore any Range (RFC 9110, 14.2): several ranges, other units and malformed ones
+    are ignored, as other peers do.
     """
-    match = _RANGE.fullmatch((header or "").strip(" \t"))
-    if not match or match[1] == match[2] == "" or not all(map(_is_safe, match.groups())):
+    wanted = parse_range_header(header)
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
         return None
-    if match[1]:
-        first = int(match[1])
-        last = min(int(match[2]), size - 1) if match[2] else size - 1
-    else:
-        first, last = size - min(int(match[2]), size), size - 1
-    if first > last:
+    first, end = wanted.ranges[0]
+    if first < 0:
+        first = max(0, size + first)
+    length = (size if end is None else min(end, size)) - first
+    if length <= 0:
         raise UnsatisfiableRange(header)
-    return Span(first, last - first + 1)
-
-
-def _is_safe(digits: str) -> bool:
-    """Whether JavaScript holds the number exactly; no digits are fine."""
-    return len(digits) <= _MAX_DIGITS and int(digits or 0) <= _MAX_SAFE_INTEGER
+    return Span(first, length)

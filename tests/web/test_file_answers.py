@@ -61,7 +61,7 @@ def test_a_range_is_answered_with_exactly_its_bytes(
     assert answer.content == DATA[start : end + 1]
 
 
-@pytest.mark.parametrize("header", ["bytes=10240-", "bytes=5-2", "bytes=-0"])
+@pytest.mark.parametrize("header", ["bytes=10240-", f"bytes={2**53}-"])
 def test_a_range_outside_is_416_with_the_size_and_no_body(peer: Any, url: str, header: str) -> None:
     answer = peer.get(url, headers={"Range": header})
     assert (answer.status_code, answer.content) == (416, b"")
@@ -70,7 +70,7 @@ def test_a_range_outside_is_416_with_the_size_and_no_body(peer: Any, url: str, h
 
 
 @pytest.mark.parametrize(
-    "header", ["bytes=abc", "bytes=-", "items=0-1", "bytes=0-1,5-6", f"bytes={2**53}-"]
+    "header", ["bytes=abc", "bytes=-", "items=0-1", "bytes=0-1,5-6", "bytes=5-2"]
 )
 def test_a_range_that_makes_no_sense_is_answered_with_the_whole_file(
     peer: Any, url: str, header: str

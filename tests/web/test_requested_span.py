@@ -18,17 +18,11 @@ from jack.web.ranges import Span, UnsatisfiableRange, requested_span
         "bytes=abc",
         "bytes=a-b",
         "items=0-1",
-        "Bytes=0-1",
         "bytes=0-1,3-4",
         "bytes=0-1, bytes=3-4",
-        "bytes = 0-1",
-        "bytes=0 - 1",
         "bytes=-1-",
-        "bytes=0-1\n",
         "bytes=\u0661-\u0662",
-        "bytes=9007199254740992-",
-        "bytes=0-9007199254740992",
-        "bytes=-9007199254740992",
+        "bytes=5-2",
         "bytes=" + "9" * 5000 + "-",
     ],
 )
@@ -41,11 +35,14 @@ def test_what_is_not_one_plain_range_is_ignored(header: str | None) -> None:
     [
         ("bytes=2-4", 2, 3),
         ("bytes=0-0", 0, 1),
+        ("Bytes=0-0", 0, 1),
+        ("bytes = 0 - 0", 0, 1),
         ("  bytes=2-4\t", 2, 3),
         ("bytes=8-", 8, 2),
         ("bytes=0-", 0, 10),
         ("bytes=8-99", 8, 2),
-        ("bytes=0-9007199254740991", 0, 10),
+        ("bytes=0-9007199254740992", 0, 10),
+        ("bytes=-9007199254740992", 0, 10),
         ("bytes=-3", 7, 3),
         ("bytes=-10", 0, 10),
         ("bytes=-99", 0, 10),
@@ -56,7 +53,7 @@ def test_a_range_is_clamped_to_the_file(header: str, start: int, length: int) ->
     assert requested_span(header, 10) == Span(start, length)
 
 
-@pytest.mark.parametrize("header", ["bytes=10-", "bytes=20-30", "bytes=5-2", "bytes=-0"])
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=20-30", "bytes=9007199254740992-"])
 def test_a_range_without_a_byte_is_unsatisfiable(header: str) -> None:
     with pytest.raises(UnsatisfiableRange):
         requested_span(header, 10)
