@@ -8,11 +8,20 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.clock import FakeClock
+from tests.support.ports import Port
 
 
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture
+def port() -> Iterator[Port]:
+    """A port that stays ours until the test ends."""
+    reserved = Port()
+    yield reserved
+    reserved.close()
 
 
 @pytest.fixture

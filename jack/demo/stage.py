@@ -167,8 +167,8 @@ def _url(port: int) -> str:
 
 
 def _reserved() -> socket.socket:
-    """A port that is bound and never listens: no connection of this machine can take it before a
-    jack of ours listens on it, which SO_REUSEADDR on both sides allows."""
+    """A port that is bound on all addresses and never listens: no connection of this machine can
+    take it before a jack of ours listens on it, which SO_REUSEADDR on both sides allows."""
     port = socket.socket()
     port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     port.bind(("", 0))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import ssl
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 
 from jack.doctor.findings import Level
 from tests.doctor.patient import PEER_KEY, Patient
+from tests.support.certificates import self_signed
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
 
 ITEM = "c:movie:1"
@@ -70,31 +68,16 @@ def test_a_key_that_is_refused_is_named(patient: Patient, film: bytes) -> None:
     assert "does not accept our key (HTTP 401) -> ask your friend for the key" in line
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs the openssl command to make a certificate")
-    files = (tmp_path / "cert.pem", tmp_path / "key.pem")
-    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=jack", "-out", str(files[0])]
-    command += ["-keyout", str(files[1]), "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    return files
-
-
 def test_a_certificate_that_is_not_trusted_is_a_failure_until_ca_file_names_it(
-    patient: Patient, certificate: tuple[Path, Path]
+    patient: Patient, tmp_path: Path
 ) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    with ScriptedPeer(tls=context, api_key=PEER_KEY) as secure:
+    certificate = self_signed(tmp_path)
+    with ScriptedPeer(tls=certificate.context(), api_key=PEER_KEY) as secure:
         patient.befriend(secure)
         (line,) = patient.troubles()
         assert "its certificate is not trusted" in line
         assert "-> correct url or caFile" in line
-        patient.blocks["peers"][0]["caFile"] = str(certificate[0])
+        patient.blocks["peers"][0]["caFile"] = str(certificate.cert)
         assert patient.troubles() == []
         assert "reachable by TLS" in lines(patient)[0]
         assert "plain http" not in "".join(lines(patient))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,25 +9,10 @@ import pytest
 
 from tests.scenarios.harness import KEY, peer_entry
 from tests.support.hurt_jack import HurtJack
-from tests.support.ports import Port
 from tests.support.scripted_peer import ScriptedPeer
-from tests.support.waiting import eventually
-from tests.transfer.rig import Rig
+from tests.transfer.rig import peer, rig
 
-
-@pytest.fixture
-def peer() -> Iterator[ScriptedPeer]:
-    before = set(threading.enumerate())
-    with ScriptedPeer() as peer:
-        yield peer
-    eventually(lambda: not set(threading.enumerate()) - before, 5, "the end of every thread")
-
-
-@pytest.fixture
-def rig(tmp_path: Path, peer: ScriptedPeer) -> Iterator[Rig]:
-    rig = Rig(tmp_path, peer)
-    yield rig
-    rig.close()
+__all__ = ["peer", "rig"]
 
 
 @pytest.fixture
@@ -36,13 +20,6 @@ def friend() -> Iterator[ScriptedPeer]:
     """The friend of `you`."""
     with ScriptedPeer(api_key=KEY) as peer:
         yield peer
-
-
-@pytest.fixture
-def port() -> Iterator[Port]:
-    reserved = Port()
-    yield reserved
-    reserved.close()
 
 
 @pytest.fixture

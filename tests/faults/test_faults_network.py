@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +21,7 @@ from jack.support import http
 from jack.support.clock import SystemClock
 from jack.support.http import Wire
 from tests.downloads.world import World, world
+from tests.support.certificates import LOOPBACK, self_signed
 from tests.support.clock import FakeClock
 from tests.support.scripted_peer import Answer, ScriptedPeer, file_path, item_path
 from tests.support.waiting import eventually
@@ -219,35 +217,6 @@ def test_what_comes_behind_an_answer_is_not_taken_for_the_next_one(running: Worl
 # -- certificates ----------------------------------------------------------------------------------
 
 
-def _certificate(folder: Path, name: str, host: str, days: tuple[str, str] | None) -> Path:
-    """A self-signed certificate and its key in one file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs the openssl command to make a certificate")
-    made, key, request = (folder / f"{name}.{end}" for end in ("pem", "key", "csr"))
-    names = f"subjectAltName={host}"
-
-    def run(*arguments: object) -> None:
-        subprocess.run([openssl, *arguments], check=True, capture_output=True, timeout=60)
-
-    ec = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key)
-    if days is None:
-        run("req", "-x509", "-days", "2", "-subj", "/CN=x", *ec, "-addext", names, "-out", made)
-    else:
-        (folder / "index").write_text("")
-        (folder / "ca.cnf").write_text(
-            f"[ca]\ndefault_ca=d\n[d]\ndatabase={folder}/index\nnew_certs_dir={folder}\n"
-            "rand_serial=yes\ndefault_md=sha256\npolicy=p\nx509_extensions=e\n"
-            f"[p]\ncommonName=supplied\n[e]\n{names}\n"
-        )
-        run("req", "-new", "-subj", "/CN=x", *ec, "-out", request)
-        dates = ("-startdate", days[0], "-enddate", days[1])
-        config = ("-config", folder / "ca.cnf", "-keyfile", key, "-in", request, "-out", made)
-        run("ca", "-batch", "-selfsign", "-notext", *dates, *config)
-    made.write_bytes(made.read_bytes() + key.read_bytes())
-    return made
-
-
 @pytest.mark.fault("N7", "N14")
 @pytest.mark.parametrize("told", [b"", b"\x16\x03\x03\x3f\xff\x02"], ids=["silent", "byte by byte"])
 def test_a_tls_handshake_that_never_ends_is_let_go(
@@ -283,8 +252,8 @@ def test_a_tls_handshake_that_never_ends_is_let_go(
 
 
 CERTIFICATES = {
-    "expired": ("IP:127.0.0.1", ("20200101000000Z", "20200102000000Z"), "expired"),
-    "not valid yet": ("IP:127.0.0.1", ("20990101000000Z", "20990102000000Z"), "not yet valid"),
+    "expired": (LOOPBACK, ("20200101000000Z", "20200102000000Z"), "expired"),
+    "not valid yet": (LOOPBACK, ("20990101000000Z", "20990102000000Z"), "not yet valid"),
     "of another host": ("DNS:other.example", None, "not valid for '127.0.0.1'"),
 }
 
@@ -295,12 +264,10 @@ def test_a_certificate_that_does_not_fit_is_refused_for_all_downloads_of_the_fri
     running: World, kind: str
 ) -> None:
     """Trusted by caFile, and still: the reason and the remedy are said, and no key is sent."""
-    host, days, reason = CERTIFICATES[kind]
-    certificate = _certificate(running.root, "friend", host, days)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    peer = running.friend(tls=context)
-    running.peers[0] = replace(running.peers[0], ca_file=certificate)
+    host, valid, reason = CERTIFICATES[kind]
+    certificate = self_signed(running.root, host, valid)
+    peer = running.friend(tls=certificate.context())
+    running.peers[0] = replace(running.peers[0], ca_file=certificate.cert)
     for number in (1, 2, 3):
         running.row_of(peer, number)
     running.start()
@@ -308,9 +275,11 @@ def test_a_certificate_that_does_not_fit_is_refused_for_all_downloads_of_the_fri
         row = running.until(S.WAITING, number)
         assert row.attempts == 0
     assert reason in running.why(1)
-    assert ("caFile" in running.why(1)) is (days is None)
+    assert ("caFile" in running.why(1)) is (valid is None)
     assert "clock" in running.why(1)
     assert peer.requests == [], "the key never leaves"
-    client = PeerClient(Peer("0", "ann", peer.url, "key", ca_file=str(certificate)), connections=1)
+    client = PeerClient(
+        Peer("0", "ann", peer.url, "key", ca_file=str(certificate.cert)), connections=1
+    )
     with contextlib.closing(client), pytest.raises(PeerRefused):
         client.probe(Wire())

@@ -19,10 +19,10 @@ from jack.model import Download, DownloadStatus, WaitReason
 from jack.support.clock import SystemClock
 from tests.downloads.world import World, world
 from tests.support.boot_states import BootState, Planted, look
+from tests.support.seeds import each_seed
 from tests.support.waiting import eventually
 
-SEEDS = int(os.environ.get("JACK_SEEDS", "40"))
-FIRST_SEED = int(os.environ.get("JACK_FIRST_SEED", "0"))
+SEEDS = 40
 FIXED_SEEDS: tuple[int, ...] = ()
 BATCHES = 6
 S = DownloadStatus
@@ -87,17 +87,13 @@ def test_whatever_a_start_finds_ends_in_right_files_and_legal_rows(
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # not what this is about, and slow
     monkeypatch.setattr("jack.download_side.WISH_LOOK_SECONDS", 0.02)
-    seeds = [*(FIXED_SEEDS if batch == 0 else ()), *range(FIRST_SEED + batch, SEEDS, BATCHES)]
-    for seed in seeds:
-        caplog.clear()
-        try:
+    with each_seed(SEEDS, FIXED_SEEDS, batch, BATCHES) as seeds:
+        for seed in seeds:
+            caplog.clear()
             one(seed, tmp_path / "one")
             bugs = [
                 line for line in caplog.records if line.exc_info or line.levelno > logging.ERROR
             ]
             assert not bugs, [line.getMessage() for line in bugs]
-        except BaseException:
-            print(f"seed {seed} fails: put it into FIXED_SEEDS")
-            raise
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(tmp_path / "one")
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(tmp_path / "one")

@@ -18,10 +18,10 @@ from jack.errors import Interrupted, JackError
 from jack.transfer.body import ALL_WAYS, Way
 from tests.support.random_http import RandomAnswers
 from tests.support.scripted_peer import ScriptedPeer
+from tests.support.seeds import each_seed
 from tests.transfer.rig import DATED, FILE, ITEM, Rig, film
 
-SEEDS = int(os.environ.get("JACK_SEEDS", "150"))
-FIRST_SEED = int(os.environ.get("JACK_FIRST_SEED", "0"))
+SEEDS = 150
 FIXED_SEEDS: tuple[int, ...] = ()
 BATCHES = 10
 ANSWERS = 4
@@ -80,13 +80,9 @@ def test_no_answer_makes_a_wrong_file_a_foreign_request_or_a_foreign_exception(
     tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # not what this is about, and slow
-    seeds = [*(FIXED_SEEDS if batch == 0 else ()), *range(FIRST_SEED + batch, SEEDS, BATCHES)]
     with ScriptedPeer() as peer, ScriptedPeer() as elsewhere:
         peer.offer(ITEM, BODY, etag='"v1"', last_modified=DATED)
-        for seed in seeds:
-            try:
+        with each_seed(SEEDS, FIXED_SEEDS, batch, BATCHES) as seeds:
+            for seed in seeds:
                 download(seed, tmp_path / "one", peer, elsewhere.url)
-            except BaseException:
-                print(f"seed {seed} fails: put it into FIXED_SEEDS")
-                raise
         assert elsewhere.requests == []

@@ -106,11 +106,11 @@ def test_the_index_is_kept_until_it_is_old(releases: Releases, clock: Any) -> No
     source = ListSource(FILM)
     catalog = Catalog(releases, clock, [source], rescan_seconds=60)
     catalog.search()
-    clock.seconds += 59
+    clock.advance(59)
     catalog.search()
     assert source.scans == 1
     source.releases = (OTHER,)
-    clock.seconds += 1
+    clock.advance(1)
     assert catalog.search() == [OTHER]
     assert source.scans == 2
 
@@ -121,7 +121,7 @@ def test_while_one_scans_the_others_go_on_with_the_old_index(
     source = ListSource(FILM)
     catalog = Catalog(releases, clock, [source], rescan_seconds=60)
     catalog.search()
-    clock.seconds += 60
+    clock.advance(60)
     source.releases = (OTHER,)
     source.gate.clear()
     source.entered.clear()
@@ -209,7 +209,7 @@ def test_a_film_that_turns_out_to_be_an_episode_is_still_there_under_its_old_id(
     put("Show - 06 - Chapter.mkv", b"12345")
     (film,) = catalog.search()
     first = put("Show - S01E01.mkv")
-    clock.seconds += 3600
+    clock.advance(3600)
     (episode,) = (found for found in catalog.search() if found.filename == film.filename)
     assert (film.category, episode.category) == (MOVIES, TV)
     assert film.id != episode.id
@@ -219,7 +219,7 @@ def test_a_film_that_turns_out_to_be_an_episode_is_still_there_under_its_old_id(
     assert opened is not None
     opened.close()
     first.unlink()
-    clock.seconds += 3600
+    clock.advance(3600)
     assert len(catalog.search()) == 1
     again = catalog.get(episode.id)
     assert again is not None
@@ -233,7 +233,7 @@ def test_a_new_file_is_found_by_its_id_once_the_index_is_old(
     put("a.mkv")
     (expected,) = FolderSource(library).scan()
     assert catalog.get(expected.release.id) is None
-    clock.seconds += 60
+    clock.advance(60)
     assert catalog.get(expected.release.id) is not None
 
 

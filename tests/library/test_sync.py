@@ -118,10 +118,10 @@ def test_between_whole_passes_only_the_history_is_followed(shared: Shared) -> No
 def test_a_whole_pass_is_made_once_a_day(shared: Shared) -> None:
     shared.sync.step()
     shared.server.add_movie(1, shared.put("appeared-by-itself.mkv"))
-    shared.clock.seconds += SETTINGS.full_seconds - 1
+    shared.clock.advance(SETTINGS.full_seconds - 1)
     shared.sync.step()
     assert shared.names() == []
-    shared.clock.seconds += 1
+    shared.clock.advance(1)
     shared.sync.step()
     assert shared.names() == ["appeared-by-itself"]
 
@@ -168,7 +168,7 @@ def test_a_pass_that_breaks_off_removes_nothing(shared: Shared) -> None:
     for number in (1, 2):
         shared.server.add_movie(number, shared.put(f"{number}.mkv"))
     shared.sync.step()
-    shared.clock.seconds += SETTINGS.full_seconds
+    shared.clock.advance(SETTINGS.full_seconds)
     shared.server.raw["movie?excludeLocalCovers=true"] = b"["
     assert shared.sync.step() == SETTINGS.retry_pauses.first
     assert shared.names() == ["1", "2"]
@@ -182,7 +182,7 @@ def test_a_series_that_cannot_be_read_keeps_its_episodes(shared: Shared) -> None
     shared.sync.step()
     shared.server.failing["episode?seriesId=1"] = 500
     shared.server.episodes = [e for e in shared.server.episodes if e["seriesId"] == 1]
-    shared.clock.seconds += SETTINGS.full_seconds
+    shared.clock.advance(SETTINGS.full_seconds)
     shared.sync.step()
     assert [release.tvdb_id for release in shared.catalog.search()] == [1]
 
@@ -205,7 +205,7 @@ def test_a_number_nobody_knows_is_asked_for_once_in_a_while(shared: Shared) -> N
     shared.sync.step()
     shared.server.add_movie(1, shared.put("new.mkv"), tmdb=603)
     shared.server.asked.clear()
-    shared.clock.seconds += SETTINGS.ask_gap_seconds
+    shared.clock.advance(SETTINGS.ask_gap_seconds)
     assert shared.names(tmdb_id="603") == ["new"]
     assert shared.names(tmdb_id="603") == ["new"]
     assert shared.server.asked == ["movie?tmdbId=603&excludeLocalCovers=true"]
@@ -214,12 +214,12 @@ def test_a_number_nobody_knows_is_asked_for_once_in_a_while(shared: Shared) -> N
 def test_the_same_number_is_not_asked_for_again_before_its_time(shared: Shared) -> None:
     shared.sync.step()
     shared.server.asked.clear()
-    shared.clock.seconds += SETTINGS.ask_gap_seconds
+    shared.clock.advance(SETTINGS.ask_gap_seconds)
     for _ in range(3):
         shared.catalog.search(tmdb_id="603")
-        shared.clock.seconds += SETTINGS.ask_gap_seconds
+        shared.clock.advance(SETTINGS.ask_gap_seconds)
     assert len(shared.server.asked) == 1
-    shared.clock.seconds += SETTINGS.ask_again_seconds
+    shared.clock.advance(SETTINGS.ask_again_seconds)
     shared.catalog.search(tmdb_id="603")
     assert len(shared.server.asked) == 2
 
@@ -227,7 +227,7 @@ def test_the_same_number_is_not_asked_for_again_before_its_time(shared: Shared) 
 def test_many_numbers_at_once_do_not_reach_the_server(shared: Shared) -> None:
     shared.sync.step()
     shared.server.asked.clear()
-    shared.clock.seconds += SETTINGS.ask_gap_seconds
+    shared.clock.advance(SETTINGS.ask_gap_seconds)
     for number in range(1, 100):
         shared.catalog.search(tmdb_id=str(number))
     assert len(shared.server.asked) == 1
@@ -237,7 +237,7 @@ def test_a_server_in_trouble_is_not_asked_on_demand(shared: Shared) -> None:
     shared.server.failing["rootfolder"] = 503
     shared.sync.step()
     shared.server.asked.clear()
-    shared.clock.seconds += 3600
+    shared.clock.advance(3600)
     assert shared.catalog.search(tmdb_id="603") == []
     assert shared.server.asked == []
 
@@ -248,7 +248,7 @@ def test_a_series_is_asked_for_by_tvdb_and_never_by_tmdb(shared: Shared) -> None
     shared.server.add_series(1, tvdb=77)
     shared.server.add_episodes(1, 1, (1,), shared.put("a.mkv"))
     shared.server.asked.clear()
-    shared.clock.seconds += SETTINGS.ask_gap_seconds
+    shared.clock.advance(SETTINGS.ask_gap_seconds)
     assert shared.names(tmdb_id="77") == []
     assert shared.names(tvdb_id="77", season=1, episode=1) == ["a"]
     assert shared.server.asked[0] == "series?tvdbId=77"
@@ -358,7 +358,7 @@ def test_stop_frees_a_request_that_hangs(shared: Shared, is_asked_on_demand: boo
     asking: threading.Thread | None = None
     if is_asked_on_demand:
         shared.sync.step()
-        shared.clock.seconds += SETTINGS.ask_gap_seconds
+        shared.clock.advance(SETTINGS.ask_gap_seconds)
     shared.server.gate.clear()
     before = len(shared.server.asked)
     if is_asked_on_demand:

@@ -11,7 +11,6 @@ import pytest
 
 from tests.scenarios.harness import KEY, Jack
 from tests.support.fake_arr import FakeArr
-from tests.support.ports import Port
 from tests.support.scripted_peer import ScriptedPeer
 
 
@@ -34,13 +33,6 @@ def peer(new_peer: Callable[[], ScriptedPeer]) -> ScriptedPeer:
 @pytest.fixture
 def new_arr(stack: ExitStack) -> Callable[[str], FakeArr]:
     return lambda kind: stack.enter_context(FakeArr(kind))
-
-
-@pytest.fixture
-def port(stack: ExitStack) -> Port:
-    reserved = Port()
-    stack.callback(reserved.close)
-    return reserved
 
 
 @pytest.fixture

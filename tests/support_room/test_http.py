@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +24,7 @@ from jack.errors import (
 )
 from jack.support import http
 from jack.support.http import Wire, new_session, read_capped, send, translated
+from tests.support.certificates import Certificate, self_signed
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer
 from tests.support.waiting import eventually
 
@@ -380,31 +378,13 @@ def test_jacks_own_errors_pass_unchanged() -> None:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs the openssl command to make a certificate")
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=jack test"),
-            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    return cert, key
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
-def secure(certificate: tuple[Path, Path]) -> Iterator[ScriptedPeer]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    with ScriptedPeer(tls=context) as made:
+def secure(certificate: Certificate) -> Iterator[ScriptedPeer]:
+    with ScriptedPeer(tls=certificate.context()) as made:
         yield made
 
 
@@ -419,9 +399,9 @@ def test_a_self_signed_certificate_is_refused_with_the_remedy(
 
 @pytest.mark.fault("N14")
 def test_ca_file_makes_a_private_certificate_trusted(
-    secure: ScriptedPeer, certificate: tuple[Path, Path]
+    secure: ScriptedPeer, certificate: Certificate
 ) -> None:
-    session, wire = new_session({}, str(certificate[0]), 1), Wire()
+    session, wire = new_session({}, str(certificate.cert), 1), Wire()
     assert b"jack" in get(session, secure.url + "/handshake", wire)
     assert b"jack" in get(session, secure.url + "/handshake")
     session.close()
@@ -429,10 +409,10 @@ def test_ca_file_makes_a_private_certificate_trusted(
 
 @pytest.mark.fault("N16")
 def test_a_certificate_bundle_of_the_environment_is_ignored(
-    secure: ScriptedPeer, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    secure: ScriptedPeer, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
-    monkeypatch.setenv("CURL_CA_BUNDLE", str(certificate[0]))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.cert))
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(certificate.cert))
     session = new_session({}, None, 1)
     with pytest.raises(PeerRefused):
         get(session, secure.url + "/handshake")

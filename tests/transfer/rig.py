@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from jack.errors import JackError
@@ -21,6 +22,7 @@ from jack.transfer.body import ALL_WAYS, Way
 from jack.transfer.engine import Engine, Outcome, Progress, TransferSettings, TransferState
 from jack.transfer.space import SpaceLedger
 from tests.support.scripted_peer import ScriptedPeer, file_path
+from tests.support.waiting import eventually
 
 ITEM = "c0ffee00:movie:7"
 FILE = file_path(ITEM)
@@ -207,3 +209,19 @@ class Running:
     def join(self, seconds: float) -> None:
         self._thread.join(seconds)
         assert not self._thread.is_alive(), f"the attempt still runs after {seconds:g} s"
+
+
+@pytest.fixture
+def peer() -> Iterator[ScriptedPeer]:
+    """A friend on a raw socket, whose connections are all over when the test ends."""
+    before = set(threading.enumerate())
+    with ScriptedPeer() as peer:
+        yield peer
+    eventually(lambda: not set(threading.enumerate()) - before, what="the end of every thread")
+
+
+@pytest.fixture
+def rig(tmp_path: Path, peer: ScriptedPeer) -> Iterator[Rig]:
+    rig = Rig(tmp_path, peer)
+    yield rig
+    rig.close()

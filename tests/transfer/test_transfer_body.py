@@ -7,10 +7,8 @@ import errno
 import fcntl
 import io
 import os
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -30,6 +28,7 @@ from jack.transfer import sink as sink_module
 from jack.transfer.body import ALL_WAYS, Way
 from jack.transfer.part import Part
 from jack.transfer.sink import Plain
+from tests.support.certificates import self_signed
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer
 from tests.support.waiting import eventually
 from tests.transfer.rig import (
@@ -535,32 +534,12 @@ def test_a_connection_in_doubt_is_not_used_again(rig: Rig, surprise: str) -> Non
 # --- TLS ---
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
-            *("ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"),
-            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return key, cert
-
-
 @pytest.fixture
-def tls_rig(tmp_path: Path, certificate: tuple[Path, Path]) -> Iterator[Rig]:
-    key, cert = certificate
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    with ScriptedPeer(tls=context) as peer:
+def tls_rig(tmp_path: Path) -> Iterator[Rig]:
+    certificate = self_signed(tmp_path)
+    with ScriptedPeer(tls=certificate.context()) as peer:
         peer.offer(ITEM, BODY, etag=ETAG)
-        rig = Rig(tmp_path, peer, ca_file=str(cert))
+        rig = Rig(tmp_path, peer, ca_file=str(certificate.cert))
         yield rig
         rig.close()
 

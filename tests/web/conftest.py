@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +12,26 @@ from flask import Blueprint
 
 from jack.library.catalog import Catalog
 from jack.library.folder import FolderSource
+from jack.peers.client import Peer, PeerClient
+from jack.peers.protocol import connector_id
+from jack.peers.search import PeerSearch
 from jack.store.database import Database
 from jack.store.releases import Releases
 from jack.web import channel
 from jack.web.app import create_app
 from jack.web.auth import KeyGuard
+from jack.web.links import DownloadLinks
 from jack.web.pace import UploadPace
 from jack.web.peer_api import peer_blueprint
 from jack.web.server import Server
-from tests.web.served_peer import KEY, Peer, StepClock
+from jack.web.torznab import torznab_blueprint
+from tests.support.clock import FakeClock
+from tests.web.indexer_client import Arr
+from tests.web.served_peer import KEY, ServedPeer
 
 
 @pytest.fixture
-def clock() -> StepClock:
-    return StepClock()
-
-
-@pytest.fixture
-def guard(clock: StepClock) -> KeyGuard:
+def guard(clock: FakeClock) -> KeyGuard:
     return KeyGuard(KEY, clock)
 
 
@@ -73,7 +76,7 @@ def sending(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def catalog(tmp_path: Path, clock: StepClock) -> Iterator[Catalog]:
+def catalog(tmp_path: Path, clock: FakeClock) -> Iterator[Catalog]:
     """Of one folder, which is there and empty."""
     (tmp_path / "library").mkdir()
     (tmp_path / "state").mkdir()
@@ -85,11 +88,33 @@ def catalog(tmp_path: Path, clock: StepClock) -> Iterator[Catalog]:
 @pytest.fixture
 def peer(
     tmp_path: Path,
-    clock: StepClock,
+    clock: FakeClock,
     guard: KeyGuard,
     catalog: Catalog,
     serve_blueprints: Callable[..., Server],
-) -> Peer:
+) -> ServedPeer:
     """One application thread: whatever holds it makes every other request time out."""
     server = serve_blueprints(peer_blueprint(catalog, guard), threads=1)
-    return Peer(server, catalog, tmp_path / "library", clock)
+    return ServedPeer(server, catalog, tmp_path / "library", clock)
+
+
+@pytest.fixture
+def indexer_over(
+    clock: FakeClock, serve_blueprints: Callable[..., Server]
+) -> Iterator[Callable[[Catalog, str], Arr]]:
+    """Serve a jack whose only friend has `catalog`; an *arr called `agent` that searches it."""
+    key = "0123456789abcdef0123456789abcdef"
+    guard = KeyGuard(key, clock)
+    with ExitStack() as stack:
+
+        def start(catalog: Catalog, agent: str) -> Arr:
+            url = f"http://127.0.0.1:{serve_blueprints(peer_blueprint(catalog, guard)).port}"
+            client = PeerClient(Peer(connector_id(url), "ann", url, key), 4)
+            stack.callback(client.close)
+            search = PeerSearch({client.peer.id: client}, clock, 20.0)
+            stack.callback(search.stop, 20)
+            links = DownloadLinks("http://nas.local:5225", key)
+            server = serve_blueprints(torznab_blueprint(search, guard, links, clock))
+            return Arr(f"http://127.0.0.1:{server.port}/torznab", key, agent)
+
+        yield start

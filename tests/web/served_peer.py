@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +10,19 @@ import requests
 
 from jack.library.catalog import Catalog
 from jack.web.server import Server
+from tests.support.clock import FakeClock
 
 KEY = "the-key-\u00fc"
 
 
-class StepClock:
-    """A clock that stands still until told otherwise."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.seconds, timezone.utc)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-
 @dataclass
-class Peer:
+class ServedPeer:
     """A jack that serves one folder on loopback, and a client that knows its key."""
 
     server: Server
     catalog: Catalog
     folder: Path
-    clock: StepClock
+    clock: FakeClock
 
     @property
     def url(self) -> str:
@@ -50,7 +37,7 @@ class Peer:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        self.clock.seconds += 3600
+        self.clock.advance(3600)
         items = self.get("/peer/search").json()["items"]
         (item_id,) = (item["id"] for item in items if item["filename"] == path.name)
         return "/peer/items/" + item_id.replace(":", "%3A")

@@ -76,7 +76,7 @@ class TestKey:
         lines = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
         assert len(lines) == 1
         assert "127.0.0.1" in lines[0]
-        peer.clock.seconds += 61
+        peer.clock.advance(61)
         bare(peer, "/handshake", X_Api_Key="s3cret-guess")
         assert "4 more" in caplog.records[-1].getMessage()
         assert "s3cret" not in caplog.text

@@ -25,8 +25,9 @@ from jack.web.peer_api import MAX_WHOLE_LISTS, peer_blueprint
 from jack.web.server import Server
 from jack.web.status import status_blueprint
 from jack.web.uploads import Upload, UploadGate
+from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
-from tests.web.served_peer import KEY, Peer
+from tests.web.served_peer import KEY, ServedPeer
 from tests.web.test_http_server import MIB, read_head, read_rest, requested
 
 ANN = Friend("Ann", "key-of-ann", max_downloads=1)
@@ -46,23 +47,23 @@ def shared(
     catalog: Catalog,
     gate: UploadGate,
     serve_blueprints: Callable[..., Server],
-) -> Peer:
+) -> ServedPeer:
     """A jack with two friends, three uploads at most, and the owner's side beside it."""
     guard = KeyGuard(KEY, clock, [ANN, BEN])
     status = status_blueprint(guard, lambda take: None, lambda number: None)
     peers = peer_blueprint(catalog, guard, gate, tmp_path)
     server = serve_blueprints(peers, status, threads=1)
-    return Peer(server, catalog, tmp_path / "library", clock)
+    return ServedPeer(server, catalog, tmp_path / "library", clock)
 
 
 @pytest.fixture
-def big(shared: Peer) -> str:
+def big(shared: ServedPeer) -> str:
     url = shared.share("big.mkv", b"start") + "/file"
     os.truncate(shared.folder / "big.mkv", BIG)
     return url
 
 
-def status(shared: Peer, path: str, key: str) -> int:
+def status(shared: ServedPeer, path: str, key: str) -> int:
     headers = {"X-Api-Key": key.encode()}
     answer = requests.get(shared.url + path, headers=headers, timeout=20, stream=True)
     answer.close()
@@ -71,13 +72,13 @@ def status(shared: Peer, path: str, key: str) -> int:
 
 class TestFriends:
     @pytest.mark.parametrize("key", [ANN.key, BEN.key, KEY])
-    def test_every_key_opens_the_peer_protocol(self, shared: Peer, key: str) -> None:
+    def test_every_key_opens_the_peer_protocol(self, shared: ServedPeer, key: str) -> None:
         item = shared.share("a.mkv")
         for path in ("/handshake", "/peer/search", item, item + "/file"):
             assert status(shared, path, key) == 200
 
     def test_a_friends_key_opens_nothing_else_and_the_log_says_whose_it_was(
-        self, shared: Peer, caplog: pytest.LogCaptureFixture
+        self, shared: ServedPeer, caplog: pytest.LogCaptureFixture
     ) -> None:
         assert status(shared, "/downloads", KEY) == 200
         assert status(shared, "/downloads", ANN.key) == 401
@@ -97,7 +98,7 @@ class TestFriends:
         assert [answer.status_code for answer in answers] == [401, 200]
 
     def test_the_log_tells_which_friend_fetches_what(
-        self, shared: Peer, caplog: pytest.LogCaptureFixture
+        self, shared: ServedPeer, caplog: pytest.LogCaptureFixture
     ) -> None:
         url = shared.share("a.mkv") + "/file"
         with caplog.at_level(logging.INFO):
@@ -107,7 +108,7 @@ class TestFriends:
 
     @pytest.mark.fault("P27")
     def test_every_key_is_compared_whatever_was_given(
-        self, shared: Peer, monkeypatch: pytest.MonkeyPatch
+        self, shared: ServedPeer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         compared: list[int] = []
         real = hmac.compare_digest
@@ -131,7 +132,7 @@ class TestFriends:
 
 class TestUploads:
     def test_beyond_the_limit_of_all_one_is_told_when_to_come_back(
-        self, shared: Peer, big: str, gate: UploadGate
+        self, shared: ServedPeer, big: str, gate: UploadGate
     ) -> None:
         with contextlib.ExitStack() as stack:
             for _ in range(3):
@@ -147,7 +148,7 @@ class TestUploads:
         assert shared.get(big, headers={"Range": "bytes=0-4"}).content == b"start"
 
     def test_a_friends_own_limit_leaves_room_for_the_others(
-        self, shared: Peer, big: str, gate: UploadGate
+        self, shared: ServedPeer, big: str, gate: UploadGate
     ) -> None:
         with requested(shared, f"{big}?apikey={ANN.key}", receive_bytes=4096) as reader:
             read_head(reader)
@@ -157,7 +158,7 @@ class TestUploads:
         assert status(shared, big, ANN.key) == 200
 
     def test_every_ending_gives_the_place_back(
-        self, shared: Peer, big: str, gate: UploadGate
+        self, shared: ServedPeer, big: str, gate: UploadGate
     ) -> None:
         for headers in ({}, {"Range": "bytes=0-9"}, {"Range": "bytes=99999999999-"}):
             shared.get(shared.share("a.mkv") + "/file", headers=headers)
@@ -186,13 +187,17 @@ class TestUploads:
 
     @pytest.mark.fault("V4")
     def test_twenty_slow_readers_do_not_stop_ping(
-        self, peer: Peer, clock: Any, catalog: Catalog, serve_blueprints: Callable[..., Server]
+        self,
+        peer: ServedPeer,
+        clock: Any,
+        catalog: Catalog,
+        serve_blueprints: Callable[..., Server],
     ) -> None:
         url = peer.share("big.mkv") + "/file"
         os.truncate(peer.folder / "big.mkv", BIG)
         gate = UploadGate(20)
         server = serve_blueprints(peer_blueprint(catalog, KeyGuard(KEY, clock), gate), threads=2)
-        slow = Peer(server, catalog, peer.folder, clock)
+        slow = ServedPeer(server, catalog, peer.folder, clock)
         with contextlib.ExitStack() as stack:
             for _ in range(20):
                 reader = stack.enter_context(requested(slow, url, receive_bytes=4096))
@@ -209,7 +214,7 @@ class TestWholeLists:
         monkeypatch.setattr(listing, "MEMORY_BYTES", 1000)
 
     def test_a_long_answer_goes_through_a_file_that_leaves_nothing_behind(
-        self, shared: Peer, tmp_path: Any
+        self, shared: ServedPeer, tmp_path: Any
     ) -> None:
         for number in range(20):
             (shared.folder / f"{number}.mkv").write_bytes(b"x")
@@ -224,7 +229,7 @@ class TestWholeLists:
         assert set(tmp_path.iterdir()) == before
 
     def test_slow_readers_of_lists_are_few_and_hold_no_thread(
-        self, shared: Peer, monkeypatch: pytest.MonkeyPatch
+        self, shared: ServedPeer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def endless(take: Callable[[str], object], **_: object) -> None:
             for _ in range(40_000):
@@ -242,7 +247,7 @@ class TestWholeLists:
         eventually(lambda: shared.get("/handshake").ok)
 
     def test_a_list_that_cannot_be_made_gives_its_place_back(
-        self, shared: Peer, monkeypatch: pytest.MonkeyPatch
+        self, shared: ServedPeer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(*_: object, **__: object) -> None:
             raise ZeroDivisionError
@@ -254,43 +259,35 @@ class TestWholeLists:
         assert shared.get("/peer/search").json() == {"items": []}
 
 
-class Steps:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 class TestPace:
     RATE = 160_000
 
     @pytest.mark.fault("V7")
     def test_no_more_than_the_rate_is_granted(self) -> None:
-        now = Steps()
-        pace = UploadPace(self.RATE, now)
+        now = FakeClock()
+        pace = UploadPace(self.RATE, now.monotonic)
         granted = 0
         for _ in range(1000):
             granted += pace.take("a", 1_000_000)
-            now.seconds += 0.01
+            now.advance(0.01)
         assert granted == pytest.approx(10 * self.RATE, rel=0.05)
 
     @pytest.mark.fault("V7")
     def test_whoever_waits_gets_the_same_whatever_the_order_of_asking(self) -> None:
-        now = Steps()
-        pace = UploadPace(self.RATE, now)
+        now = FakeClock()
+        pace = UploadPace(self.RATE, now.monotonic)
         granted = dict.fromkeys("abc", 0)
         for _ in range(1200):
             for who in "abc":
                 granted[who] += pace.take(who, 1_000_000)
-            now.seconds += 0.01
+            now.advance(0.01)
         assert sum(granted.values()) == pytest.approx(12 * self.RATE, rel=0.05)
         for count in granted.values():
             assert count == pytest.approx(4 * self.RATE, rel=0.1)
 
     def test_what_one_leaves_the_others_get(self) -> None:
-        now, slow_has_room = Steps(), False
-        pace = UploadPace(self.RATE, now)
+        now, slow_has_room = FakeClock(), False
+        pace = UploadPace(self.RATE, now.monotonic)
         sent = 0
         for step in range(1000):
             sent += pace.take("fast", 1_000_000)
@@ -300,48 +297,48 @@ class TestPace:
                 slow_has_room = not taken
                 sent += taken
             pace.wait_seconds(1.0)
-            now.seconds += 0.01
+            now.advance(0.01)
         assert sent == pytest.approx(10 * self.RATE, rel=0.1)
 
     def test_one_who_does_not_take_its_turn_holds_up_the_others_only_briefly(self) -> None:
-        now = Steps()
-        pace = UploadPace(self.RATE, now)
+        now = FakeClock()
+        pace = UploadPace(self.RATE, now.monotonic)
         pace.take("a", 1_000_000)
         assert pace.take("gone", 1) == 0
         assert pace.take("b", 1) == 0
-        now.seconds += 1
+        now.advance(1)
         assert not pace.holds("gone")
         assert pace.holds("b")
         waits = []
         for _ in range(3):
             waits.append(pace.wait_seconds(1.0))
-            now.seconds += 0.3
+            now.advance(0.3)
         assert not pace.holds("b")
         assert waits[0] == 0.0
 
     def test_the_loop_sleeps_until_a_quantum_is_there(self) -> None:
-        now = Steps()
-        pace = UploadPace(self.RATE, now)
+        now = FakeClock()
+        pace = UploadPace(self.RATE, now.monotonic)
         assert pace.wait_seconds(1.0) == 1.0
         pace.take("a", 1_000_000)
         pace.take("a", 1)
         wait = pace.wait_seconds(1.0)
         assert pace.quantum_bytes / self.RATE < wait < pace.quantum_bytes / self.RATE + 0.002
-        now.seconds += wait
+        now.advance(wait)
         assert not pace.holds("a")
         assert pace.take("a", 1) == 1
 
     def test_less_than_a_quantum_is_granted_only_to_who_wants_no_more(self) -> None:
-        now = Steps()
-        pace = UploadPace(self.RATE, now)
+        now = FakeClock()
+        pace = UploadPace(self.RATE, now.monotonic)
         assert pace.take("a", 1_000_000) == pace.quantum_bytes
         grants = []
         while len(grants) < 50:
-            now.seconds += 0.003
+            now.advance(0.003)
             grants += [granted] if (granted := pace.take("a", 1_000_000)) else []
         assert set(grants) == {pace.quantum_bytes}
         pace.forget("a")
-        now.seconds += 1000 / self.RATE
+        now.advance(1000 / self.RATE)
         assert pace.take("b", 700) == 700
 
     @pytest.mark.parametrize("rate", [16 * 1024, 400_000, 100 * MIB])
@@ -352,15 +349,15 @@ class TestPace:
         """Each turn is a quantum of whole TCP segments, and the loop wakes twice for it. The clock
         moves as poll's does: in whole milliseconds, which it never sleeps short.
         """
-        now, turns, sent, looks = Steps(), 0, 0, 0
-        pace = UploadPace(rate, now)
-        while now.seconds < 60:
+        now, turns, sent, looks = FakeClock(), 0, 0, 0
+        pace, end = UploadPace(rate, now.monotonic), now.monotonic() + 60
+        while now.monotonic() < end:
             looks += 1
             for who in range(readers):
                 while not pace.holds(who) and (granted := pace.take(who, 8 * MIB)):
                     turns += 1
                     sent += granted
-            now.seconds += int(pace.wait_seconds(1.0) * 1000) / 1000
+            now.advance(int(pace.wait_seconds(1.0) * 1000) / 1000)
         assert sent == pytest.approx(60 * rate, rel=0.05)
         assert turns <= 1.05 * max(60 * TURNS_PER_SECOND, sent / MAX_QUANTUM_BYTES) + readers
         assert turns <= 55 * 60
@@ -368,8 +365,8 @@ class TestPace:
         assert pace.quantum_bytes % SEGMENT_BYTES == 0
 
     def test_unsent_bytes_come_back_and_the_dead_are_forgotten(self) -> None:
-        now = Steps()
-        pace = UploadPace(self.RATE, now)
+        now = FakeClock()
+        pace = UploadPace(self.RATE, now.monotonic)
         granted = pace.take("a", 1_000_000)
         pace.give_back(granted)
         assert pace.take("a", 1_000_000) == granted
@@ -385,7 +382,7 @@ class TestPace:
     def test_a_limited_upload_costs_few_sends_rounds_and_cpu_per_megabyte(
         self,
         readers: int,
-        peer: Peer,
+        peer: ServedPeer,
         clock: Any,
         catalog: Catalog,
         serve: Callable[..., Server],
@@ -397,7 +394,7 @@ class TestPace:
         rate, size = 512 * 1024, MIB // readers
         url = peer.share("a.mkv", os.urandom(size)) + "/file"
         app = create_app([peer_blueprint(catalog, KeyGuard(KEY, clock))])
-        paced = Peer(serve(app, 2, UploadPace(rate)), catalog, peer.folder, clock)
+        paced = ServedPeer(serve(app, 2, UploadPace(rate)), catalog, peer.folder, clock)
         sends, rounds, cpu = [], [], []
         sendfile, loop = os.sendfile, server_room.wasyncore.loop
 
@@ -452,14 +449,14 @@ class TestPace:
     @pytest.mark.fault("V7")
     @pytest.mark.usefixtures("sending")
     def test_a_file_takes_as_long_as_the_rate_says_and_ping_does_not(
-        self, peer: Peer, clock: Any, catalog: Catalog, serve: Callable[..., Server]
+        self, peer: ServedPeer, clock: Any, catalog: Catalog, serve: Callable[..., Server]
     ) -> None:
         """Slower is right, faster never; and the bytes are the bytes."""
         content = os.urandom(512 * 1024)
         url = peer.share("a.mkv", content) + "/file"
         app = create_app([peer_blueprint(catalog, KeyGuard(KEY, clock))])
         server = serve(app, 2, UploadPace(512 * 1024))
-        paced = Peer(server, catalog, peer.folder, clock)
+        paced = ServedPeer(server, catalog, peer.folder, clock)
         answers: list[bytes] = []
         threads = [
             threading.Thread(target=lambda: answers.append(paced.get(url).content))

@@ -26,7 +26,7 @@ from jack.web.peer_api import peer_blueprint
 from jack.web.server import Server
 from jack.web.uploads import UploadGate
 from tests.support.waiting import eventually
-from tests.web.served_peer import KEY, Peer
+from tests.web.served_peer import KEY, ServedPeer
 from tests.web.test_http_server import MIB, read_head, read_rest, requested, serving
 
 THREADS = 8
@@ -65,11 +65,11 @@ def gate() -> UploadGate:
 
 @pytest.fixture
 def shared(
-    peer: Peer, catalog: Catalog, clock: Any, gate: UploadGate, serve: Callable[..., Server]
-) -> Peer:
+    peer: ServedPeer, catalog: Catalog, clock: Any, gate: UploadGate, serve: Callable[..., Server]
+) -> ServedPeer:
     """With as many threads as the daemon has."""
     app = create_app([peer_blueprint(catalog, KeyGuard(KEY, clock), gate)])
-    return Peer(serve(app, THREADS), catalog, peer.folder, clock)
+    return ServedPeer(serve(app, THREADS), catalog, peer.folder, clock)
 
 
 class TestOpening:
@@ -85,7 +85,7 @@ class TestOpening:
 
     @pytest.mark.fault("V6")
     def test_those_who_wait_leave_threads_for_the_others_and_more_are_told_when_to_come_back(
-        self, shared: Peer, disk: Disk
+        self, shared: ServedPeer, disk: Disk
     ) -> None:
         slow = shared.share("slow.mkv", DATA) + "/file"
         answers: list[requests.Response] = []
@@ -111,7 +111,7 @@ class TestOpening:
 
     @pytest.mark.fault("V6")
     def test_looking_at_an_item_waits_no_longer_than_fetching_it(
-        self, shared: Peer, disk: Disk
+        self, shared: ServedPeer, disk: Disk
     ) -> None:
         item = shared.share("slow.mkv", DATA)
         with contextlib.ExitStack() as stack:
@@ -162,7 +162,7 @@ class TestPlaces:
 
 @pytest.mark.fault("V6")
 def test_a_first_look_into_the_library_that_takes_long_does_not_hold_all_threads(
-    shared: Peer, monkeypatch: pytest.MonkeyPatch, disk: Disk
+    shared: ServedPeer, monkeypatch: pytest.MonkeyPatch, disk: Disk
 ) -> None:
     real, search = os.scandir, "/peer/search?tmdbId=603"
 
@@ -233,7 +233,7 @@ class TestReading:
 
     @pytest.mark.fault("V6")
     def test_a_file_that_comes_slowly_from_its_disk_stops_no_other(
-        self, shared: Peer, disk: Disk
+        self, shared: ServedPeer, disk: Disk
     ) -> None:
         slow = shared.share("slow.mkv", DATA) + "/file"
         fast = shared.share("fast.mkv", DATA) + "/file"
@@ -246,7 +246,7 @@ class TestReading:
             disk.wake()
             assert len(body) + read_rest(reader) == len(DATA)
 
-    def test_many_who_wait_are_all_served_in_the_end(self, shared: Peer, disk: Disk) -> None:
+    def test_many_who_wait_are_all_served_in_the_end(self, shared: ServedPeer, disk: Disk) -> None:
         slow = shared.share("slow.mkv", DATA) + "/file"
         answers: list[bytes] = []
         asking = [
@@ -263,7 +263,7 @@ class TestReading:
         assert answers == [DATA] * len(asking)
 
     def test_a_cache_that_keeps_nothing_makes_it_slow_and_not_endless(
-        self, shared: Peer, monkeypatch: pytest.MonkeyPatch
+        self, shared: ServedPeer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A file system that never knows (NFS, FUSE) looks the same."""
         monkeypatch.setattr(readahead, "is_cached", lambda *_: False)
@@ -272,7 +272,7 @@ class TestReading:
         assert shared.get(slow, headers={"Range": "bytes=-7"}).content == DATA[-7:]
 
     def test_who_leaves_while_the_disk_sleeps_frees_everything_when_it_wakes(
-        self, shared: Peer, disk: Disk, gate: UploadGate
+        self, shared: ServedPeer, disk: Disk, gate: UploadGate
     ) -> None:
         slow = shared.share("slow.mkv", DATA) + "/file"
         with requested(shared, slow) as reader:
@@ -282,7 +282,7 @@ class TestReading:
         eventually(lambda: gate.open == 0)
         eventually(lambda: serving("slow.mkv") == 0)
 
-    def test_stop_does_not_wait_for_the_disk(self, shared: Peer, disk: Disk) -> None:
+    def test_stop_does_not_wait_for_the_disk(self, shared: ServedPeer, disk: Disk) -> None:
         slow = shared.share("slow.mkv", DATA) + "/file"
         with requested(shared, slow) as reader:
             read_head(reader)

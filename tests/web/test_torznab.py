@@ -25,10 +25,11 @@ from jack.web.feed import PAGE_ITEMS, UNDATED
 from jack.web.links import MAX_STUB_SIZE, DownloadLinks
 from jack.web.torznab import PLACEHOLDER_TITLE, torznab_blueprint
 from jack.web.torznab_query import BadParameter, read_request
+from tests.support.clock import START, FakeClock
 from tests.support.scripted_peer import Answer, ScriptedPeer
 from tests.support.waiting import eventually
 from tests.web.indexer_client import Arr, Found, IndexerError, key_of, refused_by
-from tests.web.served_peer import KEY, StepClock
+from tests.web.served_peer import KEY
 
 SONARR = "5030,5040"
 RADARR = "2000,2010,2020,2030,2040,2045,2050,2060"
@@ -64,9 +65,9 @@ class Shelf:
 
 
 @pytest.fixture
-def clock() -> StepClock:
-    made = StepClock()
-    made.seconds = NOW_SECONDS
+def clock() -> FakeClock:
+    made = FakeClock()
+    made.advance(NOW_SECONDS - START.timestamp())
     return made
 
 
@@ -77,7 +78,7 @@ def shelf() -> Shelf:
 
 @pytest.fixture
 def serve_search(
-    serve_blueprints: Callable[..., Any], guard: Any, clock: StepClock
+    serve_blueprints: Callable[..., Any], guard: Any, clock: FakeClock
 ) -> Callable[..., Arr]:
     """Serve the indexer over a search; the *arr that has it configured."""
 
@@ -553,7 +554,7 @@ def friend() -> Iterator[ScriptedPeer]:
 
 
 @pytest.fixture
-def search_among(clock: StepClock) -> Iterator[Callable[..., PeerSearch]]:
+def search_among(clock: FakeClock) -> Iterator[Callable[..., PeerSearch]]:
     """A real search among scripted peers."""
     clients: list[PeerClient] = []
     searches: list[PeerSearch] = []

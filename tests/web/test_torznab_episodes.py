@@ -5,7 +5,7 @@ holds is what Sonarr can use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,10 @@ import pytest
 
 from jack.library.catalog import Catalog
 from jack.model import TV, Release
-from jack.peers.client import Peer, PeerClient
-from jack.peers.protocol import connector_id
 from jack.peers.query import matcher
-from jack.peers.search import PeerSearch
-from jack.web.auth import KeyGuard
-from jack.web.links import DownloadLinks
-from jack.web.peer_api import peer_blueprint
-from jack.web.torznab import torznab_blueprint
 from jack.web.torznab_query import read_request
 from tests.web.indexer_client import Arr
-from tests.web.served_peer import StepClock
 
-KEY = "0123456789abcdef0123456789abcdef"
 SONARR = "5000,5070"
 NIGHT_MARKET = "&tvdbid=800002&imdbid=tt8800002&tmdbid=800002"
 LONG_FERRY = "&tvdbid=800003&imdbid=tt8800003&tmdbid=800003"
@@ -47,24 +38,11 @@ SHARED = (
 
 
 @pytest.fixture
-def sonarr(
-    tmp_path: Path,
-    catalog: Catalog,
-    clock: StepClock,
-    serve_blueprints: Callable[..., Any],
-) -> Iterator[Arr]:
+def sonarr(tmp_path: Path, catalog: Catalog, indexer_over: Callable[[Catalog, str], Arr]) -> Arr:
     """A Sonarr that has a jack as its indexer, whose only friend shares SHARED."""
     for name in SHARED:
         put(tmp_path / "library", name)
-    guard = KeyGuard(KEY, clock)
-    url = f"http://127.0.0.1:{serve_blueprints(peer_blueprint(catalog, guard)).port}"
-    client = PeerClient(Peer(connector_id(url), "ann", url, KEY), 4)
-    search = PeerSearch({client.peer.id: client}, clock, 20.0)
-    links = DownloadLinks("http://nas.local:5225", KEY)
-    server = serve_blueprints(torznab_blueprint(search, guard, links, clock))
-    yield Arr(f"http://127.0.0.1:{server.port}/torznab", KEY, "Sonarr/5.0.0.1 (debian 12)")
-    assert search.stop(20)
-    client.close()
+    return indexer_over(catalog, "Sonarr/5.0.0.1 (debian 12)")
 
 
 def put(folder: Path, name: str) -> None:

@@ -6,28 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from jack.library.catalog import Catalog
 from jack.library.sharing import Sharing
-from jack.peers.client import Peer, PeerClient
-from jack.peers.protocol import connector_id
-from jack.peers.search import PeerSearch
 from jack.store.database import Database
 from jack.support.clock import SystemClock
-from jack.web.auth import KeyGuard
-from jack.web.links import DownloadLinks
-from jack.web.peer_api import peer_blueprint
-from jack.web.torznab import torznab_blueprint
 from tests.support.arr_titles import Read, read_episode, read_film
 from tests.support.videos import matroska
 from tests.support.waiting import eventually
 from tests.web.indexer_client import Arr, Found
-from tests.web.served_peer import StepClock
 
-KEY = "0123456789abcdef0123456789abcdef"
 HD, LESS = matroska(1920, 804), matroska(1280, 720)
 FILES = {
     "Ninth Orchard (2017)/movie.mkv": HD + bytes(100),
@@ -64,19 +54,9 @@ def shared(tmp_path: Path) -> Iterator[Catalog]:
 
 
 @pytest.fixture
-def indexer(
-    shared: Catalog, clock: StepClock, serve_blueprints: Callable[..., Any]
-) -> Iterator[Arr]:
+def indexer(shared: Catalog, indexer_over: Callable[[Catalog, str], Arr]) -> Arr:
     """A jack whose only friend shares FILES."""
-    guard = KeyGuard(KEY, clock)
-    url = f"http://127.0.0.1:{serve_blueprints(peer_blueprint(shared, guard)).port}"
-    client = PeerClient(Peer(connector_id(url), "ann", url, KEY), 4)
-    search = PeerSearch({client.peer.id: client}, clock, 20.0)
-    links = DownloadLinks("http://nas.local:5225", KEY)
-    server = serve_blueprints(torznab_blueprint(search, guard, links, clock))
-    yield Arr(f"http://127.0.0.1:{server.port}/torznab", KEY, "Radarr/6.0.3.10276 (debian 12)")
-    assert search.stop(20)
-    client.close()
+    return indexer_over(shared, "Radarr/6.0.3.10276 (debian 12)")
 
 
 def film(indexer: Arr, tmdb: int, title: str, year: int) -> list[Found]:

@@ -19,8 +19,9 @@ from jack.web.pace import UploadPace
 from jack.web.peer_api import peer_blueprint
 from jack.web.server import Server
 from jack.web.uploads import SLOW_SECONDS, Refusal, Upload, UploadGate
+from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
-from tests.web.served_peer import KEY, Peer, StepClock
+from tests.web.served_peer import KEY, ServedPeer
 from tests.web.test_http_server import MIB, read_head
 
 FRIENDS = [Friend(name, f"the-key-of-{name.lower()}") for name in ("Ann", "Ben", "Cat", "Dan")]
@@ -56,18 +57,18 @@ class TestWhenToComeBack:
         ],
     )
     def test_is_when_the_first_upload_ends_at_its_speed(
-        self, clock: StepClock, bytes_per_second: int, left: int, seconds: int
+        self, clock: FakeClock, bytes_per_second: int, left: int, seconds: int
     ) -> None:
         gate = UploadGate(2, monotonic=clock.monotonic)
         for length in (left, 10 * left + 10**12):
             upload = entered(gate, ANN, str(length), 5 * bytes_per_second + length)
             for second in range(1, 6):
-                clock.seconds += 1
+                clock.advance(1)
                 upload.look(second * bytes_per_second, nothing_waits)
-        clock.seconds -= 5  # the first one has just been looked at
+        clock.advance(-5)  # the first one has just been looked at
         assert refused(gate, BEN) == seconds
 
-    def test_of_a_friend_at_his_own_limit_is_when_one_of_his_ends(self, clock: StepClock) -> None:
+    def test_of_a_friend_at_his_own_limit_is_when_one_of_his_ends(self, clock: FakeClock) -> None:
         gate = UploadGate(9, monotonic=clock.monotonic)
         ann = Friend("Ann", "x", max_downloads=1)
         entered(gate, ann, length=12_000_000)
@@ -76,24 +77,24 @@ class TestWhenToComeBack:
 
     def test_one_place_and_four_small_films_of_four_friends_take_seconds(
         self,
-        clock: StepClock,
-        peer: Peer,
+        clock: FakeClock,
+        peer: ServedPeer,
         catalog: Catalog,
         serve_blueprints: Callable[..., Server],
     ) -> None:
         gate = UploadGate(1, NAMES, clock.monotonic)
         guard = KeyGuard(KEY, clock, FRIENDS)
         server = serve_blueprints(peer_blueprint(catalog, guard, gate), threads=2)
-        shared = Peer(server, catalog, peer.folder, clock)
+        shared = ServedPeer(server, catalog, peer.folder, clock)
         content = os.urandom(MIB)
         urls = [shared.share(f"{name}.mkv", content) + "/file" for name in NAMES]
-        began = clock.seconds
+        began = clock.monotonic()
         held = entered(gate, ANN, length=MIB)
         due = dict.fromkeys(range(1, 4), began)
         while due:
             who = min(due, key=lambda one: due[one])
-            clock.seconds = max(clock.seconds, due[who])
-            if clock.seconds > began:
+            clock.advance(max(0.0, due[who] - clock.monotonic()))
+            if clock.monotonic() > began:
                 held.leave()
             answer = shared.get(urls[who], headers={"X-Api-Key": FRIENDS[who].key})
             if answer.status_code == 200:
@@ -101,18 +102,18 @@ class TestWhenToComeBack:
                 del due[who]
                 eventually(lambda: gate.open == 0)
             else:
-                due[who] = clock.seconds + int(answer.headers["Retry-After"])
-        assert clock.seconds - began < 10
+                due[who] = clock.monotonic() + int(answer.headers["Retry-After"])
+        assert clock.monotonic() - began < 10
 
 
 class TestWhoComesNext:
-    def test_who_was_refused_longest_and_not_who_asks_first(self, clock: StepClock) -> None:
+    def test_who_was_refused_longest_and_not_who_asks_first(self, clock: FakeClock) -> None:
         gate = UploadGate(1, monotonic=clock.monotonic)
         held = entered(gate, ANN)
         for friend in (BEN, CAT, DAN):
-            clock.seconds += 0.1
+            clock.advance(0.1)
             refused(gate, friend)
-        clock.seconds += 0.1
+        clock.advance(0.1)
         order = []
         for expected in (BEN, CAT, DAN):
             held.leave()
@@ -121,20 +122,20 @@ class TestWhoComesNext:
                     order.append(other)
                     held = found
             assert order[-1] == expected
-            clock.seconds += 0.5
+            clock.advance(0.5)
         assert order == [BEN, CAT, DAN]
 
     def test_many_films_of_one_friend_do_not_stand_before_one_of_another(
-        self, clock: StepClock
+        self, clock: FakeClock
     ) -> None:
         gate = UploadGate(1, monotonic=clock.monotonic)
         held = entered(gate, ANN, "0")
         for number in range(1, 20):
-            clock.seconds += 0.01
+            clock.advance(0.01)
             refused(gate, ANN, str(number))
-        clock.seconds += 0.01
+        clock.advance(0.01)
         refused(gate, BEN)
-        clock.seconds += 0.01
+        clock.advance(0.01)
         held.leave()
         held = entered(gate, ANN, "1")  # refused longest
         held.leave()
@@ -143,18 +144,18 @@ class TestWhoComesNext:
         held.leave()
         entered(gate, ANN, "2")
 
-    def test_a_place_is_not_kept_for_one_who_does_not_come(self, clock: StepClock) -> None:
+    def test_a_place_is_not_kept_for_one_who_does_not_come(self, clock: FakeClock) -> None:
         gate = UploadGate(1, monotonic=clock.monotonic)
         held = entered(gate, ANN)
         seconds = refused(gate, BEN)
-        clock.seconds += 0.1
+        clock.advance(0.1)
         held.leave()
         refused(gate, CAT)
-        clock.seconds += seconds + 6
+        clock.advance(seconds + 6)
         entered(gate, CAT)
 
     def test_one_friend_cannot_hold_all_places_while_others_have_none(
-        self, clock: StepClock
+        self, clock: FakeClock
     ) -> None:
         gate = UploadGate(16, NAMES, clock.monotonic)
         for number in range(13):
@@ -163,12 +164,12 @@ class TestWhoComesNext:
         for friend in (BEN, CAT, DAN):
             entered(gate, friend)
 
-    def test_of_few_places_most_can_be_used_by_one(self, clock: StepClock) -> None:
+    def test_of_few_places_most_can_be_used_by_one(self, clock: FakeClock) -> None:
         gate = UploadGate(2, NAMES, clock.monotonic)
         entered(gate, ANN, "1")
         entered(gate, ANN, "2")
 
-    def test_the_owners_key_always_finds_one(self, clock: StepClock) -> None:
+    def test_the_owners_key_always_finds_one(self, clock: FakeClock) -> None:
         gate = UploadGate(1, NAMES, clock.monotonic)
         entered(gate, ANN)
         refused(gate, BEN)
@@ -177,7 +178,7 @@ class TestWhoComesNext:
 
 
 @contextlib.contextmanager
-def requested_by(friend: Friend, peer: Peer, url: str) -> Iterator[socket.socket]:
+def requested_by(friend: Friend, peer: ServedPeer, url: str) -> Iterator[socket.socket]:
     """A connection of a reader who has asked and reads only what he is told to."""
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -195,32 +196,32 @@ def read_exactly(sock: socket.socket, count: int) -> None:
 
 class TestSlowReaders:
     @pytest.fixture
-    def gate(self, clock: StepClock) -> UploadGate:
+    def gate(self, clock: FakeClock) -> UploadGate:
         return UploadGate(16, monotonic=clock.monotonic)
 
     @pytest.fixture
     def started(
         self,
-        clock: StepClock,
+        clock: FakeClock,
         catalog: Catalog,
         gate: UploadGate,
         serve: Callable[..., Server],
-        peer: Peer,
-    ) -> Callable[..., Peer]:
-        def start(pace: UploadPace | None = None) -> Peer:
+        peer: ServedPeer,
+    ) -> Callable[..., ServedPeer]:
+        def start(pace: UploadPace | None = None) -> ServedPeer:
             app = create_app([peer_blueprint(catalog, KeyGuard(KEY, clock, FRIENDS), gate)])
-            return Peer(serve(app, 2, pace), catalog, peer.folder, clock)
+            return ServedPeer(serve(app, 2, pace), catalog, peer.folder, clock)
 
         return start
 
     @pytest.fixture
-    def big(self, peer: Peer) -> str:
+    def big(self, peer: ServedPeer) -> str:
         url = peer.share("big.mkv", b"start") + "/file"
         os.truncate(peer.folder / "big.mkv", BIG)
         return url
 
     def test_sixteen_at_2_kb_a_second_give_a_place_to_the_next_after_a_minute(
-        self, started: Callable[..., Peer], big: str, clock: StepClock, gate: UploadGate
+        self, started: Callable[..., ServedPeer], big: str, clock: FakeClock, gate: UploadGate
     ) -> None:
         shared = started()
         with contextlib.ExitStack() as stack:
@@ -236,7 +237,7 @@ class TestSlowReaders:
             assert ends_early(readers), "the one that gave its place up must end"
 
     def test_nobody_has_to_leave_when_our_own_limit_is_the_brake(
-        self, started: Callable[..., Peer], big: str, clock: StepClock, gate: UploadGate
+        self, started: Callable[..., ServedPeer], big: str, clock: FakeClock, gate: UploadGate
     ) -> None:
         shared = started(UploadPace(16 * 1024))
         stop = threading.Event()
@@ -263,14 +264,14 @@ class TestSlowReaders:
                 thread.join(20)
 
 
-def ask(peer: Peer, url: str, friend: Friend) -> requests.Response:
+def ask(peer: ServedPeer, url: str, friend: Friend) -> requests.Response:
     return peer.get(url, headers={"X-Api-Key": friend.key, "Range": "bytes=0-4"})
 
 
-def pass_time(peer: Peer, clock: StepClock, each: Callable[[], Any]) -> None:
+def pass_time(peer: ServedPeer, clock: FakeClock, each: Callable[[], Any]) -> None:
     """More than SLOW_SECONDS in steps of two; each ping is a round of the server's loop."""
     for _ in range(int(SLOW_SECONDS / 2) + 3):
-        clock.seconds += 2
+        clock.advance(2)
         each()
         assert requests.get(peer.url + "/ping", timeout=10).ok
 
