@@ -26,10 +26,10 @@ from jack import http_side
 from jack.support.waits import WRONG_KEY_PAUSES
 from jack.web import channel, crowd, guesses, server
 from tests.scenarios.harness import Jack
+from tests.support.clock import FakeClock
 from tests.support.ports import Port
 from tests.support.sharing_jack import KEY, SharingJack, sharing_jack, status_of
 from tests.support.waiting import eventually
-from tests.web.served_peer import StepClock
 
 FIXED_SEEDS = (1, 2, 3)
 SHAPES_PER_SEED = 60
@@ -354,7 +354,7 @@ def test_wrong_keys_are_answered_later_and_later_and_the_right_one_at_once(
 
 @pytest.mark.fault("P27")
 def test_the_memory_of_wrong_keys_is_bounded_and_passes() -> None:
-    clock = StepClock()
+    clock = FakeClock()
     counted = guesses.Guesses(clock)
     waits = [counted.wrong("a") for _ in range(guesses.FREE + 20)]
     assert waits[: guesses.FREE] == [0.0] * guesses.FREE
@@ -366,7 +366,7 @@ def test_the_memory_of_wrong_keys_is_bounded_and_passes() -> None:
     for _ in range(guesses.FREE):
         counted.wrong("b")
     assert counted.wrong("b") > 0
-    clock.seconds += guesses.FORGOTTEN_AFTER_SECONDS + 1
+    clock.advance(guesses.FORGOTTEN_AFTER_SECONDS + 1)
     assert counted.wrong("b") == 0.0
 
 

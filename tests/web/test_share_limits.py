@@ -423,7 +423,7 @@ class TestPace:
 
     def test_the_kernel_is_asked_for_whole_quanta_and_the_rest_of_the_file(
         self,
-        peer: Peer,
+        peer: ServedPeer,
         clock: Any,
         catalog: Catalog,
         serve: Callable[..., Server],
@@ -434,7 +434,7 @@ class TestPace:
         pace = UploadPace(21 * MIB)
         url = peer.share("a.mkv", os.urandom(size)) + "/file"
         app = create_app([peer_blueprint(catalog, KeyGuard(KEY, clock))])
-        paced = Peer(serve(app, 2, pace), catalog, peer.folder, clock)
+        paced = ServedPeer(serve(app, 2, pace), catalog, peer.folder, clock)
         sendfile = os.sendfile
 
         def noting(out: int, source: int, offset: int, count: int) -> int:

@@ -177,7 +177,7 @@ def test_a_first_look_into_the_library_that_takes_long_does_not_hold_all_threads
             stack.enter_context(requested(shared, search))
         assert disk.asked.acquire(timeout=20)
         eventually(lambda: shared.catalog._waiting_for_scan == FIRST_SCAN_WAITERS)
-        shared.clock.seconds += 7
+        shared.clock.advance(7)
         answer = shared.get(search)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
         assert requests.get(shared.url + "/ping", timeout=10).ok
@@ -186,7 +186,7 @@ def test_a_first_look_into_the_library_that_takes_long_does_not_hold_all_threads
 
 
 def test_whoever_asks_a_fresh_jack_at_once_is_served_when_it_has_looked_into_its_library(
-    shared: Peer, monkeypatch: pytest.MonkeyPatch, disk: Disk
+    shared: ServedPeer, monkeypatch: pytest.MonkeyPatch, disk: Disk
 ) -> None:
     """Up to `maxUploads`, and more than there are threads: a first look takes a moment."""
     (shared.folder / "a.mkv").write_bytes(DATA)
