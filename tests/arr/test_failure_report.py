@@ -55,14 +55,13 @@ def test_every_record_of_the_newest_grab_is_reported_once(
     report_to: Report, sonarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
 ) -> None:
     sonarr.grab(series_id=3, episode_id=30, info_hash=HASH, age_seconds=7200)
-    sonarr.grab(series_id=3, episode_id=31, info_hash=HASH)
-    sonarr.grab(series_id=3, episode_id=32, info_hash=HASH)
+    of_two = [sonarr.grab(series_id=3, episode_id=each, info_hash=HASH) for each in (31, 32)]
     sonarr.grab(series_id=3, episode_id=33, info_hash="f" * 40)
     finish(report_to(sonarr), clock)
-    assert sorted(sonarr.failed_records) == [2, 3]
+    assert sorted(sonarr.failed_records) == of_two
     assert journal.words == [("report settled", 4, "")]
     finish(report_to(sonarr), clock)
-    assert sorted(sonarr.failed_records) == [2, 3]
+    assert sorted(sonarr.failed_records) == of_two
 
 
 @pytest.mark.fault("A10")
@@ -84,8 +83,9 @@ def test_a_record_that_is_gone_or_a_missing_history_is_given_up_quietly(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sonarr.grab(series_id=3, episode_id=30, info_hash=HASH)
-    shown = dict(sonarr.history[0])
-    sonarr.history[0]["id"] = 99  # deleted there between the look and the report
+    (record,) = sonarr.grabs
+    shown = dict(record)
+    record["id"] = 99  # deleted there between the look and the report
     page = {"records": [shown]}
     errand = report_to(sonarr)
     with sonarr.answering(200, page):

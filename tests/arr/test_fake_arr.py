@@ -57,7 +57,7 @@ def test_a_command_is_a_201_and_its_end_depends_on_the_path(fake: FakeArr, tmp_p
     for path in (str(tmp_path), str(tmp_path / "missing"), None):
         body = {"name": SCAN.lower()} | ({"path": path} if path else {})
         answer = ask(fake, "POST", "/api/v3/command", json=body)
-        assert (answer.status_code, answer.json()["status"]) == (201, "queued")
+        assert (answer.status_code, answer.json()["status"]) == (201, "started")
         end = ask(fake, "GET", f"/api/v3/command/{answer.json()['id']}").json()
         ends[path] = (end["status"], end["result"])
     assert list(ends.values()) == [

@@ -51,9 +51,9 @@ class ShelvingArr(ImportingArr):
         self.shelf: list[bytes] = []
         super().__init__("radarr", api_key=ARR_KEY)
 
-    def _move(self, path: str) -> None:
+    def _shelve(self, path: str) -> str:
         self.shelf.append(self._real(path).read_bytes())
-        super()._move(path)
+        return super()._shelve(path)
 
     @property
     def memory(self) -> tuple[list[Any], ...]:

@@ -196,7 +196,7 @@ def test_a_download_that_failed_for_good_is_reported_once(
     running.stop()
     running.start()
     running.stop()
-    assert radarr.failed_records == [1]
+    assert radarr.failed_records == [radarr.grabs[0]["id"]]
 
 
 @pytest.mark.fault("A11")
@@ -213,7 +213,7 @@ def test_a_release_that_fails_twice_within_a_day_is_not_reported_again(
     running.drop_again(running.watch / "failed" / running.parked[0])
     eventually(lambda: [line for line in lines() if "has failed 2 times within a day" in line])
     running.stop()
-    assert radarr.failed_records == [1]
+    assert radarr.failed_records == [radarr.grabs[0]["id"]]
 
 
 def test_a_failure_is_reported_after_the_restart_when_the_server_was_down(
@@ -228,7 +228,7 @@ def test_a_failure_is_reported_after_the_restart_when_the_server_was_down(
     running.stop()
     radarr.come_back()
     running.start()
-    eventually(lambda: radarr.failed_records == [1])
+    eventually(lambda: radarr.failed_records == [radarr.grabs[0]["id"]])
 
 
 def test_a_row_that_is_only_superseded_is_no_failure_of_its_release(

@@ -33,6 +33,31 @@ SCANS = {"radarr": "DownloadedMoviesScan", "sonarr": "DownloadedEpisodesScan"}
 WAIT_SECONDS = 10.0
 START_PAGE = "<!doctype html><html><head><title>Start</title></head><body></body></html>"
 """The single-page interface, which answers every address outside the API."""
+NOT_FOUND = {
+    "type": "https://tools.ietf.org/html/rfc9110#section-15.5.5",
+    "title": "Not Found",
+    "status": 404,
+    "traceId": "00-7c68aca99a00d4ebb4e122d0872d2e49-af8d9faf6ca9ce00-00",
+}
+"""Of a command that Radarr does not know; a route that is not there is a 404 without a body."""
+_ORDER = {
+    "requiresDiskAccess": True,
+    "sendUpdatesToClient": True,
+    "updateScheduledTask": True,
+    "isExclusive": False,
+    "isLongRunning": False,
+    "trigger": "manual",
+    "suppressMessages": False,
+}
+_SCAN = {**_ORDER, "isLongRunning": True, "suppressMessages": True}
+COMMAND_BODY: Mapping[tuple[str, bool], Mapping[str, Any]] = {
+    ("radarr", True): {**_ORDER, "isTypeExclusive": False},
+    ("radarr", False): {**_SCAN, "isTypeExclusive": False, "sendUpdates": False}
+    | {"sendUpdatesToClient": False},
+    ("sonarr", True): _ORDER,
+    ("sonarr", False): _SCAN,
+}
+"""What the programs add to the body of an order: (kind, whether it is a ManualImport)."""
 
 
 @dataclass(frozen=True)
@@ -197,11 +222,13 @@ class FakeArr:
         path = request.path.split("?", 1)[0]
         if path == f"{self.url_base}/ping":
             return Answer(200, {"status": "OK"})
-        if not path.startswith(f"{self.url_base}/api/"):
+        if path != f"{self.url_base}/api" and not path.startswith(f"{self.url_base}/api/"):
             return Answer(200, START_PAGE)
         sent = {name.lower(): value for name, value in request.headers.items()}
         if sent.get("x-api-key") != self.api_key:
             return Answer(401)
+        if path == f"{self.url_base}/api":
+            return Answer(200, {"current": "v3", "deprecated": []})
         return None
 
     def _route(self, request: Request) -> Answer:
@@ -212,12 +239,16 @@ class FakeArr:
         if route == ("POST", "command"):
             return self._take_command(request.body)
         if route == ("GET", "command"):
-            return Answer(200, self.commands)
+            return Answer(200, [self._shown(command) for command in self.commands])
         if request.method == "GET" and route[1].startswith("command/"):
             wanted = route[1].removeprefix("command/")
             found = [command for command in self.commands if str(command["id"]) == wanted]
-            return Answer(200, found[0]) if found else Answer(404, {"message": "NotFound"})
-        return Answer(404, {"message": "NotFound"})
+            return Answer(200, self._shown(found[0])) if found else self._not_there()
+        return Answer(404)
+
+    def _not_there(self) -> Answer:
+        """Radarr says so in the answer's body, too."""
+        return Answer(404, NOT_FOUND if self.kind == "radarr" else "")
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -232,24 +263,50 @@ class FakeArr:
         if not isinstance(body, dict) or not body.get("name"):
             return Answer(400, {"message": "A request body is required", "description": "..."})
         if str(body["name"]).lower() != SCANS[self.kind].lower():
-            return Answer(500, {"message": "Sequence contains no matching element"})
+            message = "Sequence contains no matching element"
+            status = 500 if self.kind == "radarr" else 400
+            return Answer(status, {"message": message, "description": "(stack trace)"})
+        return self._started(body)
+
+    def _started(self, body: Mapping[str, Any]) -> Answer:
+        """An identical one that still waits is the same one."""
         for command in self.commands:
             if command["status"] == "queued" and command["body"] == body:
-                return Answer(201, command)
+                return Answer(201, self._shown(command))
+        status = "queued" if self.hold_commands else "started"
         command = {"id": len(self.commands) + 1, "name": body["name"], "body": body}
-        command |= {"status": "queued", "result": "unknown"}
-        answer = Answer(201, dict(command))
-        if not self.hold_commands:
-            command |= self._outcome(body.get("path"))
+        command |= {"status": status, "result": "unknown"}
+        answer = Answer(201, self._shown(command))
         self.commands.append(command)
+        if not self.hold_commands:
+            self._finish(command)
         return answer
 
-    def _outcome(self, path: Any) -> dict[str, Any]:
+    def _finish(self, command: dict[str, Any]) -> None:
+        command |= self._outcome(command["body"])
+
+    def _outcome(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        path = body.get("path")
         if not path:
             return {"status": "failed", "exception": "A path must be provided"}
         if not os.path.exists(path):
             return {"status": "completed", "result": "unsuccessful", "message": "Failed to import"}
-        return {"status": "completed", "result": "successful"}
+        return {"status": "completed", "result": "successful", "message": "Completed"}
+
+    def _shown(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """As it is sent: with what the program adds to the order, and the times."""
+        is_manual = command["name"] == "ManualImport"
+        moment = "2026-11-28T01:03:31Z"
+        body = {**COMMAND_BODY[self.kind, is_manual], "importMode": "auto", **command["body"]}
+        found: dict[str, Any] = {"commandName": "Manual Import" if is_manual else "Downloaded Scan"}
+        found |= {"priority": "high" if is_manual else "normal", "trigger": "manual"}
+        found |= {"sendUpdatesToClient": body["sendUpdatesToClient"], "updateScheduledTask": True}
+        found |= {"queued": moment, "stateChangeTime": moment, **command, "body": body}
+        if command["status"] != "queued":
+            found["started"] = moment
+        if command["status"] in {"completed", "failed"}:
+            found |= {"ended": moment, "duration": "00:00:00.2412631"}
+        return found
 
 
 class _Server(ThreadingHTTPServer):

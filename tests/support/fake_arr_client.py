@@ -166,12 +166,11 @@ class GrabbingArr(ImportingArr):
                 return
         raise AssertionError(f"{real} is in none of {self.sees}")
 
-    def _move(self, path: str) -> None:
-        """Into the library, and into the history."""
+    def _shelve(self, path: str) -> str:
         real = self._real(path)
         place = self.library / real.name
         shutil.move(real, place)
-        self._record(3, {"droppedPath": path, "importedPath": str(place)}, 0.0)
+        return str(place)
 
 
 def clean_file_name(title: str) -> str:

@@ -223,22 +223,22 @@ class Providers:
         name = str(entry["name"] or "")
         others = [other for other in self.entries[route] if other is not stored]
         if not name:
-            return [_failure("Name", "'Name' must not be empty.")]
+            return [_invalid("Name", "'Name' must not be empty.")]
         if name.casefold() in {str(other["name"]).casefold() for other in others}:
-            return [_failure("Name", "Should be unique", name)]
+            return [_invalid("Name", "Should be unique", name)]
         if self.kind == "radarr" and not 1 <= entry["priority"] <= 50:
-            return [_failure("Priority", "'Priority' must be between 1 and 50.")]
+            return [_invalid("Priority", "'Priority' must be between 1 and 50.")]
         bound = entry.get("downloadClientId", 0)
         if bound and self._by_id("downloadclient", str(bound)) is None:
-            return [_failure("DownloadClientId", "Download client does not exist", bound)]
+            return [_invalid("DownloadClientId", "Download client does not exist", bound)]
         if not any(entry[switch] for switch in SWITCHES[route]):
             return []
         folder = entry["fields"].get("torrentFolder", "/")
         if not str(folder or "").startswith("/"):
-            return [_failure("TorrentFolder", "Invalid Path", folder)]
+            return [_invalid("TorrentFolder", "Invalid Path", folder)]
         url = entry["fields"].get("baseUrl", "http://")
         if not str(url or "").startswith(("http://", "https://")):
-            return [_failure("BaseUrl", "Invalid Url", url)]
+            return [_invalid("BaseUrl", "Invalid Url", url)]
         return []
 
     def _test(self, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -351,6 +351,16 @@ def _is_usable(item: ET.Element) -> bool:
     return enclosure is not None and bool(enclosure.get("url"))
 
 
+def _invalid(name: str, text: str, attempted: Any = None) -> dict[str, Any]:
+    """What is wrong before anything is tried."""
+    failure: dict[str, Any] = {"propertyName": name, "errorMessage": text, "severity": "error"}
+    values = {"propertyName": name, "propertyValue": attempted}
+    failure |= {"errorCode": "PredicateValidator", "formattedMessageArguments": []}
+    failure |= {"formattedMessagePlaceholderValues": values}
+    return failure if attempted is None else {**failure, "attemptedValue": attempted}
+
+
 def _failure(name: str, text: str, attempted: Any = None) -> dict[str, Any]:
+    """What a Test has found."""
     failure = {"isWarning": False, "propertyName": name, "errorMessage": text, "severity": "error"}
     return failure if attempted is None else {**failure, "attemptedValue": attempted}
