@@ -17,7 +17,6 @@ MAX_BYTES = 2**63 - 1
 MAX_NAME_CHARACTERS = 100
 
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)")
-_DIGITS_THAT_MATTER = len(str(-MAX_BYTES))
 _OCTAL = re.compile(r"0?[0-7]{3}")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _WORD = re.compile(r"[A-Za-z_-]{1,12}")
@@ -39,8 +38,7 @@ def integer(low: int, high: int, unit: str | None = None) -> Kind:
         text = text_of(node, expected)
         if not _DECIMAL.fullmatch(text):
             raise Problem(node.at, f"expected {expected}, in digits only")
-        # Cut, because int() refuses thousands of digits: what is cut is out of range anyway.
-        value = int(text[:_DIGITS_THAT_MATTER])
+        value = int(text)
         if value < low:
             raise Problem(node.at, f"expected {expected}, at least {low}")
         if value > high:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from jack.config.blocks import Reading, unique_pairs
 from jack.config.tree import At, Entries, Node, Problem, Scalar, is_null
-from jack.support.files import NotRegular, read_regular
+from jack.support.files import read_regular
 
 MAX_SECRET_BYTES = 64 * 1024
 MIN_KEY_CHARACTERS = 16
@@ -173,20 +173,12 @@ def _from_file(node: Scalar, reading: Reading) -> str:
     if not node.text.startswith("/") or "\0" in node.text:
         raise Problem(node.at, "file needs an absolute path, starting with /")
     try:
-        content = _content(node.text, node.at)
+        content = read_regular(node.text, MAX_SECRET_BYTES + 1)
     except OSError as error:
         raise Problem(node.at, f"the secret's file cannot be read: {error.strerror}") from error
+    if len(content) > MAX_SECRET_BYTES:
+        raise Problem(node.at, f"the secret's file is larger than {MAX_SECRET_BYTES} bytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Problem(node.at, "the secret's file does not hold text") from error
-
-
-def _content(path: str, at: At) -> bytes:
-    try:
-        content = read_regular(path, MAX_SECRET_BYTES + 1)
-    except NotRegular as error:
-        raise Problem(at, "the secret's file is no regular file") from error
-    if len(content) > MAX_SECRET_BYTES:
-        raise Problem(at, f"the secret's file is larger than {MAX_SECRET_BYTES} bytes")
-    return content

@@ -12,10 +12,6 @@ from typing import NamedTuple, Protocol
 
 import yaml
 
-MAX_NODES = 10_000
-"""Far beyond any real file; aliases count as often as they are used ("billion laughs")."""
-MAX_DEPTH = 20
-
 PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
 """Without digits, as all of jack's keys are. Nothing else is repeated in a message: it may be a
 secret that slipped to the place of a key."""
@@ -41,6 +37,11 @@ _REPLACEMENTS = (
     ("undefined tag handle", _TAG_MESSAGE),
     ("but found another document", "a second document (---) starts here; only one is read"),
     ("second occurrence", "this anchor (&...) is defined twice"),
+    (
+        "undefined alias",
+        "no anchor has the name of this alias (*...); quote the text if it is meant to start"
+        " with *",
+    ),
 )
 """PyYAML's words, and ours instead. Ours repeat nothing of the file: it may hold a key."""
 
@@ -101,12 +102,17 @@ Node = Scalar | Items | Entries
 def parse(text: str) -> Node | None:
     """The tree of the one document in `text`, None when there is none. Raises Problem."""
     try:
-        root = _compose(text)
+        # BaseLoader resolves and constructs nothing.
+        root = yaml.compose(text, yaml.BaseLoader)
+        return None if root is None else _converted(root)
     except yaml.reader.ReaderError as error:
         raise _unreadable(text, error) from error
     except yaml.MarkedYAMLError as error:
         raise _translated(error) from error
-    return None if root is None else _Converter().convert(root, "", frozenset())
+    except RecursionError as error:
+        raise Problem(
+            At(1, 1), "this is nested without end; is an alias (*...) in itself?"
+        ) from error
 
 
 def is_null(node: Node) -> bool:
@@ -114,76 +120,24 @@ def is_null(node: Node) -> bool:
     return isinstance(node, Scalar) and node.is_null
 
 
-class _Composer(yaml.BaseLoader):
-    """BaseLoader resolves and constructs nothing; here it also stops early at absurd input."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self._depth = 0
-        self._count = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
-        self._count += 1
-        self._depth += 1
-        if self._count > MAX_NODES or self._depth > MAX_DEPTH:
-            raise Problem(_at(event.start_mark), _TOO_MUCH)
-        if isinstance(event, yaml.AliasEvent) and event.anchor not in self.anchors:
-            raise Problem(_at(event.start_mark), _NO_ANCHOR)
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
+def _converted(node: yaml.Node, path: str = "") -> Node:
+    """PyYAML's node as ours."""
+    at = _at(node.start_mark, path)
+    if node.tag not in _ALLOWED_TAGS:
+        raise Problem(at, _TAG_MESSAGE)
+    if isinstance(node, yaml.SequenceNode):
+        return Items(at, tuple(_converted(x, f"{path}[{n}]") for n, x in enumerate(node.value)))
+    if isinstance(node, yaml.MappingNode):
+        return Entries(at, tuple(_pair(key, value, path) for key, value in node.value))
+    return Scalar(at, str(node.value), plain=getattr(node, "style", None) is None)
 
 
-_TOO_MUCH = "this is more, or more deeply nested, than a configuration can be"
-_NO_ANCHOR = (
-    "no anchor has the name of this alias (*...); quote the text if it is meant to start with *"
-)
-
-
-def _compose(text: str) -> yaml.Node | None:
-    loader = _Composer(text)
-    try:
-        return loader.get_single_node()
-    except (ValueError, OverflowError) as error:
-        # chr() of an escape beyond Unicode, int() of an endless %YAML version.
-        raise Problem(_at(loader.get_mark()), "this escape stands for no character") from error
-    finally:
-        loader.dispose()
-
-
-class _Converter:
-    """PyYAML's nodes into ours; every use of an alias counts, so that nothing grows without end."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def convert(self, node: yaml.Node, path: str, inside: frozenset[int]) -> Node:
-        at = _at(node.start_mark, path)
-        self._count += 1
-        if id(node) in inside:
-            raise Problem(at, "this anchor (&...) contains an alias of itself")
-        if self._count > MAX_NODES:
-            raise Problem(at, "the aliases (*...) of this anchor expand to too much")
-        if node.tag not in _ALLOWED_TAGS:
-            raise Problem(at, _TAG_MESSAGE)
-        inside = inside | {id(node)}
-        if isinstance(node, yaml.SequenceNode):
-            items = enumerate(node.value)
-            return Items(at, tuple(self.convert(x, f"{path}[{n}]", inside) for n, x in items))
-        if isinstance(node, yaml.MappingNode):
-            pairs = (self._pair(key, value, path, inside) for key, value in node.value)
-            return Entries(at, tuple(pairs))
-        return _scalar(at, node)
-
-    def _pair(
-        self, key: yaml.Node, value: yaml.Node, path: str, inside: frozenset[int]
-    ) -> tuple[Scalar, Node]:
-        below = _below(path, key)
-        name = self.convert(key, below, inside)
-        if not isinstance(name, Scalar):
-            raise Problem(name.at, "a key must be a plain word")
-        return name, self.convert(value, below, inside)
+def _pair(key: yaml.Node, value: yaml.Node, path: str) -> tuple[Scalar, Node]:
+    below = _below(path, key)
+    name = _converted(key, below)
+    if not isinstance(name, Scalar):
+        raise Problem(name.at, "a key must be a plain word")
+    return name, _converted(value, below)
 
 
 def _below(path: str, key: yaml.Node) -> str:
@@ -193,13 +147,6 @@ def _below(path: str, key: yaml.Node) -> str:
     if not isinstance(key, yaml.ScalarNode) or not PLAIN_KEY.fullmatch(str(key.value)):
         return path
     return f"{path}.{key.value}" if path else str(key.value)
-
-
-def _scalar(at: At, node: yaml.Node) -> Scalar:
-    text = str(node.value)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise Problem(at, "this text holds half a character (a lone surrogate)")
-    return Scalar(at, text, plain=getattr(node, "style", None) is None)
 
 
 class _Mark(Protocol):
