@@ -20,7 +20,7 @@ from jack.web.app import create_app
 from jack.web.auth import Friend, KeyGuard
 from jack.web.links import DownloadLinks
 from jack.web.pace import UploadPace
-from jack.web.peer_api import peer_blueprint
+from jack.web.peer_api import MAX_LONG_LISTS, peer_blueprint
 from jack.web.server import Server, check_free
 from jack.web.status import status_blueprint
 from jack.web.torznab import torznab_blueprint
@@ -69,10 +69,10 @@ def start_http_side(
     own = [*config.private_files(), *database.files, config.jack.state_path / LOCK_NAME]
     sharing = Sharing(folders, sources, database, clock, own)
     stack.callback(sharing.stop, 2.0)
-    uploads = UploadGate(
-        config.share.max_uploads, [friend.name for friend in friends], clock.monotonic
-    )
-    peers = peer_blueprint(sharing.catalog, guard, uploads, config.jack.state_path)
+    names = [friend.name for friend in friends]
+    uploads = UploadGate(config.share.max_uploads, names, clock.monotonic)
+    lists = UploadGate(MAX_LONG_LISTS, names, clock.monotonic)
+    peers = peer_blueprint(sharing.catalog, guard, uploads, config.jack.state_path, lists)
     search = _friends_search(config, clock, stack)
     base = config.jack.internal_url or f"http://127.0.0.1:{config.jack.port}"
     links = DownloadLinks(base, config.jack.api_key.reveal())

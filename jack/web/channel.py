@@ -37,6 +37,7 @@ REQUEST_SECONDS = 30.0
 """From its first byte to the last a request may take so long; it is a few hundred bytes."""
 UNREAD_ANSWER_BYTES = 65_536
 """Who has not read so much of our answers gets no further one."""
+_TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 HAS_SENDFILE = hasattr(os, "sendfile")
 _NOT_THIS_FILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW})
 """What sendfile says of a file system (FUSE, some network folders) that it cannot send from."""
@@ -112,8 +113,9 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
 
     @property
     def carries_file(self) -> bool:
-        """Whether a file is on its way, which only a key can bring about."""
-        return self._window is not None and bool(self.total_outbufs_len)
+        """Whether a film is on its way, which only a key can bring about."""
+        window = self._window
+        return window is not None and window.counts_as_film and bool(self.total_outbufs_len)
 
     @property
     def is_served(self) -> bool:
@@ -148,10 +150,18 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         """waitress reads what it sends from `data.file`; see Pieces."""
         if isinstance(data, ReadOnlyFileBasedBuffer) and isinstance(data.file, FileWindow):
             self._window = data.file
+            self._bound_unsent(UNREAD_ANSWER_BYTES if data.file.is_list else 0)
             if data.file.upload:
                 data.file.upload.cut = self._cut
             data.file = Pieces(data.file) if HAS_SENDFILE else data.file
         return int(super().write_soon(data))
+
+    def _bound_unsent(self, most_bytes: int) -> None:
+        """How much of what cannot leave yet the system takes from us (tcp(7), TCP_NOTSENT_LOWAT);
+        0: as much as it likes. A list that is in there whole would hold a place no longer.
+        """
+        with contextlib.suppress(OSError):
+            self.socket.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, most_bytes)
 
     def _look(self) -> None:
         """Tell the upload under way how far it is."""
@@ -181,10 +191,11 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         wanted = min(len(data), TURN_BYTES - self._turn_bytes)
         if wanted <= 0:
             return 0
-        if self._pace is None or not isinstance(self.outbufs[0], ReadOnlyFileBasedBuffer):
-            sent = self._send(data, wanted, do_close)
-        else:
+        is_file = isinstance(self.outbufs[0], ReadOnlyFileBasedBuffer)
+        if self._pace and is_file and self._window and self._window.counts_as_film:
             sent = self._send_paced(self._pace, data, wanted, do_close)
+        else:
+            sent = self._send(data, wanted, do_close)
         self._turn_bytes += sent
         if sent:
             self.moved_at_seconds = time.monotonic()

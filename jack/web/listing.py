@@ -1,6 +1,6 @@
 """A long list as an answer. A whole catalog, or a history of years, may be a hundred megabytes of
 JSON: it is written to an unnamed file first, and sent from there like any file, so that it costs
-neither memory nor a thread.
+neither memory nor a thread while nobody reads it. A shorter one holds a place as well.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from werkzeug.wsgi import wrap_file
 from jack.library.shared import OpenFile
 from jack.web.ranges import Span
 from jack.web.streaming import FileWindow
+from jack.web.uploads import Upload
 
+PLACELESS_BYTES = 65_536
+"""Longer answers need a place."""
 MEMORY_BYTES = 1024 * 1024
-"""Longer answers go through a file."""
+"""Longer ones go through a file on disk; the others let the disk sleep."""
 BLOCK_BYTES = 262_144
 
 Each = Callable[[Callable[[str], object]], None]
@@ -29,49 +32,62 @@ Each = Callable[[Callable[[str], object]], None]
 def list_answer(
     each: Each,
     spool_folder: Path | None,
-    on_close: Callable[[], None] = lambda: None,
+    enter: Callable[[], Upload | None] = lambda: None,
     name: str = "items",
 ) -> Response:
-    """`{name: [...]}` of what `each` gives. `on_close` is called when the answer has left, and
-    also when it cannot be made: `each` may raise whatever it likes.
+    """`{name: [...]}` of what `each` gives. `enter` is asked for a place as soon as the answer is
+    long, and held until it has left. `each` and `enter` may raise whatever they like.
     """
-    try:
-        response = _answer(each, spool_folder, on_close, name)
-    except BaseException:
-        on_close()
-        raise
+    upload: Upload | None = None
+    is_long = False
+    separator = b'{"%b":[' % name.encode()
+
+    def write(data: bytes) -> None:
+        nonlocal upload, is_long
+        spool.write(data)
+        if not is_long and spool.tell() > PLACELESS_BYTES:
+            is_long = True
+            upload = enter()
+
+    def take(body: str) -> None:
+        nonlocal separator
+        write(separator + body.encode())
+        separator = b","
+
+    folder = str(spool_folder) if spool_folder else None
+    with tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=folder) as spool:
+        try:
+            each(take)
+            write(b"]}" if separator == b"," else separator + b"]}")
+            size = spool.tell()
+            spool.seek(0)  # which also writes what is still in the buffer
+            if size > MEMORY_BYTES:
+                response = _from_file(os.dup(spool.fileno()), size, upload)
+            elif is_long:
+                response = _from_file(_in_memory(spool.read()), size, upload)
+            else:
+                response = Response(spool.read())
+        except BaseException:
+            if upload:
+                upload.leave()
+            raise
     response.mimetype = "application/json"
     return response
 
 
-def _answer(
-    each: Each, spool_folder: Path | None, on_close: Callable[[], None], name: str
-) -> Response:
-    folder = str(spool_folder) if spool_folder else None
-    with tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=folder) as spool:
-        separator = b'{"%b":[' % name.encode()
-
-        def take(body: str) -> None:
-            nonlocal separator
-            spool.write(separator + body.encode())
-            separator = b","
-
-        each(take)
-        spool.write(b"]}" if separator == b"," else separator + b"]}")
-        size = spool.tell()
-        if size > MEMORY_BYTES:
-            spool.flush()
-            return _from_file(os.dup(spool.fileno()), size, on_close)
-        spool.seek(0)
-        response = Response(spool.read())
-    on_close()
-    return response
+def _in_memory(data: bytes) -> int:
+    """The descriptor of a file of this content, which lies in memory where the system has such."""
+    has_such = hasattr(os, "memfd_create")
+    with os.fdopen(os.memfd_create("list"), "r+b") if has_such else tempfile.TemporaryFile() as out:
+        out.write(data)
+        out.flush()
+        return os.dup(out.fileno())
 
 
-def _from_file(descriptor: int, size: int, on_close: Callable[[], None]) -> Response:
+def _from_file(descriptor: int, size: int, upload: Upload | None) -> Response:
     status, now = os.fstat(descriptor), datetime.now(timezone.utc)
     opened = OpenFile(descriptor, "search", size, "", now, status.st_mtime_ns)
-    window = FileWindow(opened, Span(0, size), on_close)
+    window = FileWindow(opened, Span(0, size), upload, is_list=True)
     body = wrap_file(request.environ, window, BLOCK_BYTES)  # type: ignore[arg-type]
     response = Response(body, direct_passthrough=True)
     response.headers["Content-Length"] = str(size)

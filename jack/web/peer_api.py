@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,13 +21,13 @@ from jack.web.auth import KeyGuard, current_friend
 from jack.web.listing import list_answer
 from jack.web.ranges import Span, UnsatisfiableRange, requested_span
 from jack.web.streaming import FileWindow, content_disposition
-from jack.web.uploads import MAX_RETRY_SECONDS, Places, Refusal, UploadGate
+from jack.web.uploads import Refusal, Upload, UploadGate
 
 log = logging.getLogger(__name__)
 
 DEFAULT_UPLOADS = 16
-MAX_WHOLE_LISTS = 4
-"""Whole catalogs under way at the same time: each may be a large temporary file."""
+MAX_LONG_LISTS = 16
+"""Lists that are a temporary file each, of a whole catalog say, under way at the same time."""
 BLOCK_BYTES = 262_144
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
@@ -35,22 +36,32 @@ class BadQuery(ValueError):
     """A query parameter is not what it should be; the text names it."""
 
 
+class TooBusy(Exception):
+    """No place is free; ask again in `retry_after_seconds`."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(f"busy for {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
 def peer_blueprint(
     catalog: Catalog,
     guard: KeyGuard,
     uploads: UploadGate | None = None,
     spool_folder: Path | None = None,
+    lists: UploadGate | None = None,
 ) -> Blueprint:
     """The peer protocol over `catalog`; every route asks for the key first.
 
-    `uploads` limits the files under way. Very long answers are kept in unnamed files in
+    `uploads` limits the files under way, `lists` the long lists: these are kept in unnamed files in
     `spool_folder` (None: where the system keeps such) until they have left.
     """
     api = Blueprint("peer", __name__)
     api.before_request(guard.check_peer)
     api.register_error_handler(BadQuery, lambda error: json_error(400, "BAD_REQUEST", str(error)))
+    api.register_error_handler(TooBusy, _busy)
     gate = uploads or UploadGate(DEFAULT_UPLOADS)
-    lists = Places(MAX_WHOLE_LISTS)
+    enter_list = partial(_enter_list, lists or UploadGate(MAX_LONG_LISTS))
 
     @api.get("/handshake")
     def handshake() -> Response:
@@ -67,10 +78,7 @@ def peer_blueprint(
             season=_whole_number("season"),
             episode=_whole_number("episode"),
         )
-        if imdb or tmdb or tvdb:
-            return list_answer(each, spool_folder)
-        leave = lists.enter()
-        return list_answer(each, spool_folder, leave) if leave else _busy(MAX_RETRY_SECONDS)
+        return list_answer(each, spool_folder, enter_list)
 
     @api.get("/peer/items/<item_id>")
     def item(item_id: str) -> Response:
@@ -100,10 +108,23 @@ def _not_found(message: str) -> Response:
     return response
 
 
-def _busy(retry_after_seconds: int) -> Response:
+def _busy(error: TooBusy) -> Response:
     response = json_error(503, "TOO_BUSY", "Too much is being sent right now, try again later")
-    response.headers["Retry-After"] = str(retry_after_seconds)
+    response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
+
+
+def _enter_list(gate: UploadGate) -> Upload:
+    """A place for a list of the friend who asks, whose own limit is about films. Raises TooBusy."""
+    friend = current_friend()
+    asking = replace(friend, max_downloads=0) if friend else None
+    return _entered(gate.enter(asking, item="list", address=request.remote_addr or ""))
+
+
+def _entered(found: Upload | Refusal) -> Upload:
+    if isinstance(found, Refusal):
+        raise TooBusy(found.retry_after_seconds)
+    return found
 
 
 def _file_answer(opened: OpenFile, item_id: str, gate: UploadGate) -> Response:
@@ -119,22 +140,19 @@ def _file_answer(opened: OpenFile, item_id: str, gate: UploadGate) -> Response:
     wanted = span or Span(0, opened.size)
     upload = None
     if request.method == "GET":
-        entered = gate.enter(friend, wanted.length, item_id, request.remote_addr or "")
-        if isinstance(entered, Refusal):
+        address = request.remote_addr or ""
+        try:
+            upload = _entered(gate.enter(friend, wanted.length, item_id, address))
+        except TooBusy:
             opened.close()
-            return _busy(entered.retry_after_seconds)
-        upload = entered
+            raise
     _note(friend.name if friend else None, opened, wanted)
-    window = FileWindow(opened, wanted, upload.leave if upload else _nothing, upload)
+    window = FileWindow(opened, wanted, upload)
     body = wrap_file(request.environ, window, BLOCK_BYTES)  # type: ignore[arg-type]
     # Passed through as it is: only then does waitress see its own file wrapper, and sends the file
     # from its event loop while the thread is free for the next request.
     headers = _file_headers(opened, span)
     return Response(body, status=206 if span else 200, headers=headers, direct_passthrough=True)
-
-
-def _nothing() -> None:
-    """What a HEAD has to give back."""
 
 
 def _note(friend: str | None, opened: OpenFile, span: Span) -> None:

@@ -18,6 +18,8 @@ from jack.web.uploads import Upload
 
 log = logging.getLogger(__name__)
 
+LONGEST_LIST_BYTES = 1024 * 1024
+"""A list that is longer counts as a film."""
 _CACHED_SECONDS = 5.0
 """Bytes seen in memory are taken to be there for so long: small sends need not ask each time."""
 _ATTR_CHARACTERS = "!#$&+-.^_`|~"
@@ -30,21 +32,23 @@ class FileWindow:
     waitress takes the length of a body from seek and tell, and would quietly lower Content-Length
     for a file that has shrunk. The window always claims the whole span, and reading where the file
     has ended raises OSError, upon which waitress drops the connection: short, never padded.
-    `on_close` is called once, when the last byte has left or the connection is gone.
+    It leaves `upload`, the place that it holds if it needs one, when the last byte has left or the
+    connection is gone.
     """
 
     def __init__(
         self,
         opened: OpenFile,
         span: Span,
-        on_close: Callable[[], None] = lambda: None,
         upload: Upload | None = None,
+        is_list: bool = False,
     ) -> None:
         self.upload = upload
-        """The place that it holds, if it needs one."""
+        self.is_list = is_list
+        self.counts_as_film = not is_list or span.length > LONGEST_LIST_BYTES
+        """Whether the limit of bytes per second counts it, and no newcomer drives it out."""
         self._opened = opened
         self._span = span
-        self._on_close = on_close
         self._position = 0
         self._cached_up_to = 0
         self._known_since_seconds = 0.0
@@ -139,7 +143,8 @@ class FileWindow:
     def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
-            self._on_close()
+            if self.upload:
+                self.upload.leave()
             self._opened.close()
 
 

@@ -205,27 +205,6 @@ class UploadGate:
             self._open = [one for one in self._open if one is not upload]
 
 
-class Places:
-    """Counts what is under way, and lets no more in. Thread-safe."""
-
-    def __init__(self, most: int) -> None:
-        self._places = threading.BoundedSemaphore(most)
-
-    def enter(self) -> Callable[[], None] | None:
-        """None when all are taken, else what gives the place back; call it once or more often."""
-        if not self._places.acquire(blocking=False):
-            return None
-        taken = [self._places]
-
-        def leave() -> None:
-            try:
-                taken.pop().release()
-            except IndexError:
-                return
-
-        return leave
-
-
 def _refusal(uploads: list[Upload], position: int, now: float) -> Refusal:
     """For the one who gets the place that is free after `position` others."""
     ends = sorted(upload.seconds_left(now) for upload in uploads)

@@ -25,6 +25,7 @@ from flask import Flask
 from jack import http_side
 from jack.support.waits import WRONG_KEY_PAUSES
 from jack.web import channel, crowd, guesses, server
+from jack.web.peer_api import MAX_LONG_LISTS
 from tests.scenarios.harness import Jack
 from tests.support.clock import FakeClock
 from tests.support.ports import Port
@@ -213,7 +214,9 @@ def test_those_who_do_not_read_a_list_make_room_for_others(
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 20)
     long_list(tmp_path)
     with sharing_jack(tmp_path) as jack, contextlib.ExitStack() as stack:
-        readers = [stack.enter_context(jack.connect(receive_bytes=4096)) for _ in range(18)]
+        readers = [
+            stack.enter_context(jack.connect(receive_bytes=4096)) for _ in range(MAX_LONG_LISTS)
+        ]
         for reader in readers:
             reader.sendall(asking("/peer/search"))
             assert reader.recv(12) == b"HTTP/1.1 200"
@@ -222,6 +225,22 @@ def test_those_who_do_not_read_a_list_make_room_for_others(
             prompt(jack.url)
     said = [line for line in caplog.messages if "too many connections" in line]
     assert len(said) == 1
+
+
+@pytest.mark.fault("P24")
+def test_lists_that_nobody_reads_hold_a_place_each_and_these_are_few(tmp_path: Path) -> None:
+    """Of half a megabyte; what is short enough to need no place is still answered."""
+    long_list(tmp_path)
+    with sharing_jack(tmp_path) as jack, contextlib.ExitStack() as stack:
+        for _ in range(MAX_LONG_LISTS):
+            reader = stack.enter_context(jack.connect(receive_bytes=4096))
+            reader.sendall(asking("/peer/search"))
+            assert reader.recv(12) == b"HTTP/1.1 200"
+        refused = jack.get("/peer/search")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert jack.get("/peer/search?tmdbId=603").json() == {"items": []}
+        stack.close()
+        eventually(lambda: jack.get("/peer/search").ok)
 
 
 @pytest.mark.fault("P24")
