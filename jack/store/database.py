@@ -55,7 +55,7 @@ class Database:
             timeout=BUSY_TIMEOUT_SECONDS,
             check_same_thread=False,  # only `close` reaches over, when the threads have ended
         )
-        self.raw.bind(models.TABLES, bind_refs=False, bind_backrefs=False)
+        self.raw.bind((*models.TABLES, models.SweptRow), bind_refs=False, bind_backrefs=False)
         try:
             self._create_private()
             self.raw.connect(reuse_if_open=True)
@@ -152,21 +152,30 @@ class Database:
             return action()
         return self._group.commit(action)
 
-    def change(self, statement: str, values: Sequence[Any]) -> int:
-        """One UPDATE, INSERT or DELETE, committed like that; how many rows it met."""
+    def change(self, query: Any) -> int:
+        """One UPDATE, INSERT or DELETE (what has the `sql()` of peewee's queries), committed like
+        that; how many rows it met.
+        """
+        text, values = query.sql()
         if self.raw.in_transaction():
-            return self.execute(statement, values).rowcount
+            return self.execute(text, values).rowcount
         return self._group.commit(
-            lambda: self.execute(statement, values).rowcount, is_one_statement=True
+            lambda: self.execute(text, values).rowcount, is_one_statement=True
         )
+
+    def rows(self, query: Any) -> Iterator[tuple[Any, ...]]:
+        """What a SELECT of peewee's finds, as its fields read it, while it is asked for."""
+        with translated():
+            yield from query.tuples().iterator(self.raw)
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """One statement on this thread's connection, opened when there is none. Straight to
         SQLite: what peewee does around each costs as much as a small statement itself.
         """
-        connection: Any = self.raw.connection
-        cursor: sqlite3.Cursor = connection().execute(statement, values)
-        return cursor
+        with translated():
+            connection: Any = self.raw.connection
+            cursor: sqlite3.Cursor = connection().execute(statement, values)
+            return cursor
 
     def close(self) -> None:
         """Close this thread's connection and those that were kept for threads of pools."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from peewee import Node, chunked, fn
 
 from jack.errors import StorageError
 from jack.model import (
@@ -15,55 +16,28 @@ from jack.model import (
     Download,
     DownloadStatus,
     Expectation,
-    Overview,
     Release,
     Validator,
     WaitReason,
 )
-from jack.store.models import name_value, time_value
-from jack.store.queue import IS_LIVE, DownloadQueue
-from jack.store.rows import Sql, expected_columns, validator_columns
+from jack.store import hot
+from jack.store.models import DownloadRow as Row
+from jack.store.rows import DownloadRows
 
 S = DownloadStatus
-_LIVE = [status.value for status in LIVE]
-_MARKS = "INTO delivery_marks SELECT ?, server, record_id FROM history_marks"
-_MARK, _MARK_OLD = f"INSERT OR REPLACE {_MARKS}", f"INSERT OR IGNORE {_MARKS}"
+_IDS_AT_ONCE = 500
+_AT_REST: dict[str, Any] = dict.fromkeys(
+    ("next_attempt_at", "wait_reason", "blocked_by", "requested")
+)
+"""Nothing is waited for and nothing is wished."""
 
 
-class Downloads(DownloadQueue):
+class Downloads(DownloadRows):
     """Repository of downloads. Methods that change a row return whether it was in a state to
     change.
 
     Every method raises StorageError when SQLite does not take the statement.
     """
-
-    def get(self, download_id: int) -> Download | None:
-        return self._first("id = ?", download_id)
-
-    def all(self) -> list[Download]:
-        """Newest change first; ties by id."""
-        return list(self.each())
-
-    def each(self) -> Iterator[Download]:
-        """The same, one after the other: as they were when the first one was read."""
-        return self._each("1 ORDER BY updated_at DESC, id DESC")
-
-    def overview(self, ended: int) -> Overview:
-        """What is live and the last `ended` that have ended, each newest change first. A history
-        of years costs no more than a short one.
-        """
-        newest = "ORDER BY updated_at DESC, id DESC"
-        live = self._list(f"{IS_LIVE} {newest}", *_LIVE)
-        over = self._list(f"NOT {IS_LIVE} {newest} LIMIT ?", *_LIVE, ended)
-        (count,) = self._execute("SELECT COUNT(*) FROM downloads").fetchone()
-        found = Overview(live + over)
-        found.more = max(0, count - len(found))
-        return found
-
-    def latest_for_stub(self, name: str, peer_id: str, item_id: str) -> Download | None:
-        """The newest row a stub of that file name and content ever got."""
-        where = "torrent_filename = ? AND peer_id = ? AND item_id = ? ORDER BY id DESC"
-        return self._first(where, name_value(name), peer_id, item_id)
 
     # -- the life of a row -----------------------------------------------------------------------
 
@@ -85,26 +59,20 @@ class Downloads(DownloadQueue):
         """A new row, `queued`, or `waiting` behind `blocked_by`. Raises StorageError when the
         destination already has an owner (a unique index).
         """
-        now = time_value(self._clock.now())
-        columns = {
-            "status": (S.WAITING if blocked_by else S.QUEUED).value,
-            "wait_reason": WaitReason.BLOCKED.value if blocked_by else None,
-            "torrent_filename": name_value(torrent_filename),
+        now = self._clock.now()
+        columns: dict[str, Any] = {
+            "status": S.WAITING if blocked_by else S.QUEUED,
+            "wait_reason": WaitReason.BLOCKED if blocked_by else None,
+            "torrent_filename": torrent_filename,
             "stub_fingerprint": stub_fingerprint,
-            "stub_present": True,
             "peer_id": peer_id,
             "peer_name": peer_name,
             "item_id": release.id,
             "filename": release.filename,
-            "dest_path": name_value(dest_path),
+            "dest_path": dest_path,
             "category": release.category,
             "release_size": release.size,
-            "release_json": json.dumps(release_json, ensure_ascii=False),
-            "expected_bytes_mismatch": False,
-            "downloaded_bytes": 0,
-            "best_bytes": 0,
-            "attempts": 0,
-            "fruitless_attempts": 0,
+            "release_json": release_json,
             "blocked_by": blocked_by,
             "error": sentence,
             "info_hash": info_hash,
@@ -112,7 +80,10 @@ class Downloads(DownloadQueue):
             "started_at": now,
             "updated_at": now,
         }
-        made = self._database.commit(lambda: self.get(self._insert(columns)))
+        new = hot.insert(tuple(columns))(**columns)
+        made = self._database.commit(
+            lambda: self.get(int(self._database.execute(*new).lastrowid or 0))
+        )
         if made is None:
             raise StorageError("the database lost a row it had just taken")
         return made
@@ -125,17 +96,13 @@ class Downloads(DownloadQueue):
         `may_stand`: it may have appeared before a crash; then what was known earlier counts.
         """
 
+        begin = hot.begin_attempt()(id=download.id, updated_at=self._clock.now())
+        mark = hot.mark(may_stand)(download_id=download.id)
+
         def record() -> bool:
-            begun = self._update(
-                download.id,
-                (S.QUEUED, S.WAITING, S.DOWNLOADING),
-                status=S.DOWNLOADING.value,
-                attempts=Sql("attempts + 1"),
-                next_attempt_at=None,
-                wait_reason=None,
-            )
+            begun = self._database.change(begin) > 0
             if begun:
-                self._execute(_MARK_OLD if may_stand else _MARK, download.id)
+                self._database.change(mark)
             return begun
 
         if not self._database.commit(record):
@@ -150,7 +117,7 @@ class Downloads(DownloadQueue):
 
     def uncount_attempt(self, download_id: int) -> bool:
         """Take one attempt back: this machine was the reason, not the peer."""
-        return self._update(download_id, LIVE, attempts=Sql("attempts - 1"))
+        return self._update(download_id, LIVE, attempts=Row.attempts - 1)
 
     def expect(
         self,
@@ -160,9 +127,10 @@ class Downloads(DownloadQueue):
         part_inode: int | None = None,
     ) -> bool:
         """`part_inode`: of the `.part` that is about to be written for the first time."""
-        made = {} if part_inode is None else {"part_inode": str(part_inode)}
-        changes = {**expected_columns(expectation), **validator_columns(validator), **made}
-        return self._update(download_id, LIVE, **changes)
+        made = {} if part_inode is None else {"part_inode": part_inode}
+        return self._update(
+            download_id, LIVE, **_expected(expectation), **_version(validator), **made
+        )
 
     def restart(self, download_id: int, reason: str, validator: Validator) -> bool:
         """Everything on disk is given up: offset 0, the new validator, and why, in one commit."""
@@ -171,8 +139,8 @@ class Downloads(DownloadQueue):
             LIVE,
             downloaded_bytes=0,
             error=reason,
-            restarts=Sql("restarts + 1"),
-            **validator_columns(validator),
+            restarts=Row.restarts + 1,
+            **_version(validator),
         )
 
     def checkpoint(
@@ -191,9 +159,9 @@ class Downloads(DownloadQueue):
             download_id,
             LIVE,
             downloaded_bytes=offset,
-            best_bytes=Sql("MAX(best_bytes, ?)", offset),
-            **expected_columns(expectation),
-            **validator_columns(validator),
+            best_bytes=fn.MAX(Row.best_bytes, offset),
+            **_expected(expectation),
+            **_version(validator),
         )
 
     def wait(
@@ -207,8 +175,8 @@ class Downloads(DownloadQueue):
         return self._update(
             download_id,
             LIVE,
-            status=S.WAITING.value,
-            wait_reason=reason.value,
+            status=S.WAITING,
+            wait_reason=reason,
             error=sentence,
             next_attempt_at=next_attempt_at,
             fruitless_attempts=fruitless_attempts,
@@ -219,13 +187,12 @@ class Downloads(DownloadQueue):
         many.
         """
         held = (WaitReason.UNREACHABLE, WaitReason.REFUSED, WaitReason.COOLDOWN)
+        is_held = (Row.status == S.WAITING) & Row.wait_reason.in_(held)
         return self._change(
-            "peer_id = ? AND (status = 'queued'"
-            " OR (status = 'waiting' AND wait_reason IN (?, ?, ?)))",
-            (peer_id, *(each.value for each in held)),
-            status=S.WAITING.value,
-            wait_reason=reason.value,
-            error=sentence,
+            (Row.peer_id == peer_id, (Row.status == S.QUEUED) | is_held),
+            status=S.WAITING,
+            wait_reason=reason,
+            error=self._clean(sentence),
             next_attempt_at=until,
             updated_at=self._clock.now(),
         )
@@ -235,8 +202,8 @@ class Downloads(DownloadQueue):
         return self._update(
             download_id,
             (S.QUEUED, S.WAITING),
-            status=S.WAITING.value,
-            wait_reason=WaitReason.BLOCKED.value,
+            status=S.WAITING,
+            wait_reason=WaitReason.BLOCKED,
             blocked_by=owner_id,
         )
 
@@ -245,7 +212,7 @@ class Downloads(DownloadQueue):
         return self._update(
             download_id,
             (S.WAITING,),
-            status=S.QUEUED.value,
+            status=S.QUEUED,
             blocked_by=None,
             wait_reason=None,
             error=None,
@@ -256,19 +223,16 @@ class Downloads(DownloadQueue):
         return self._update(
             download_id,
             LIVE,
-            status=S.COMPLETED.value,
+            status=S.COMPLETED,
             downloaded_bytes=size,
             expected_bytes=size,
             best_bytes=size,
             completed_at=self._clock.now(),
-            finished_inode=None if inode is None else str(inode),
+            finished_inode=inode,
             part_inode=None,
             moved_part=None,
             error=None,
-            next_attempt_at=None,
-            wait_reason=None,
-            blocked_by=None,
-            requested=None,
+            **_AT_REST,
         )
 
     def import_postponed(
@@ -280,60 +244,31 @@ class Downloads(DownloadQueue):
 
     def import_queued(self, download_id: int, server: str, until: datetime) -> bool:
         """`server` has taken the command; before `until` it is not asked again."""
-        return self._update(
-            download_id,
-            (S.COMPLETED, S.IMPORT_QUEUED),
-            status=S.IMPORT_QUEUED.value,
-            error=None,
-            next_attempt_at=until,
-            import_asked=server,
-        )
+        asked = {"next_attempt_at": until, "import_asked": server}
+        return self._finish(download_id, S.IMPORT_QUEUED, None, **asked)
 
     def import_lost(self, download_id: int, sentence: str) -> bool:
         """Nobody knows any more what became of the file."""
-        return self._update(
-            download_id,
-            (S.COMPLETED, S.IMPORT_QUEUED),
-            status=S.IMPORT_QUEUED.value,
-            error=sentence,
-            next_attempt_at=None,
-        )
+        return self._finish(download_id, S.IMPORT_QUEUED, sentence)
 
     def import_rejected(self, download_id: int, sentence: str) -> bool:
         """Back to `completed`, with the server's words, until a person asks again."""
-        return self._update(
-            download_id,
-            (S.COMPLETED, S.IMPORT_QUEUED),
-            status=S.COMPLETED.value,
-            error=sentence,
-            next_attempt_at=None,
-        )
+        return self._finish(download_id, S.COMPLETED, sentence)
 
     def imported(self, download_id: int) -> bool:
         """A server's history shows the file in its library."""
-        return self._update(
-            download_id,
-            (S.COMPLETED, S.IMPORT_QUEUED),
-            status=S.IMPORTED.value,
-            error=None,
-            next_attempt_at=None,
-        )
+        return self._finish(download_id, S.IMPORTED, None)
 
     def import_retried(self, download_id: int) -> bool:
         """A person asked again: what was said before does not hold any more."""
-        return self._update(
-            download_id,
-            (S.COMPLETED, S.IMPORT_QUEUED),
-            status=S.COMPLETED.value,
-            error=None,
-            next_attempt_at=None,
-        )
+        return self._finish(download_id, S.COMPLETED, None)
 
     def fail(self, download_id: int, sentence: str) -> bool:
-        return self._settle(download_id, S.FAILED, LIVE, sentence)
+        return self._update(download_id, LIVE, status=S.FAILED, error=sentence, **_AT_REST)
 
     def cancel(self, download_id: int, sentence: str) -> bool:
-        return self._settle(download_id, S.CANCELLED, LIVE | {S.FAILED}, sentence)
+        sources = LIVE | {S.FAILED}
+        return self._update(download_id, sources, status=S.CANCELLED, error=sentence, **_AT_REST)
 
     def forget_part(self, download_id: int, sentence: str) -> bool:
         """A settled row's `.part` is gone: it must not claim bytes any more."""
@@ -352,45 +287,89 @@ class Downloads(DownloadQueue):
         return self._update(
             download_id,
             (S.FAILED, S.CANCELLED, S.WAITING),
-            status=S.QUEUED.value,
+            status=S.QUEUED,
             fruitless_attempts=0,
             restarts=0,
-            next_attempt_at=None,
-            wait_reason=None,
-            blocked_by=None,
             error=None,
-            requested=None,
+            **_AT_REST,
             **changes,
         )
 
     def requeue(self, download_id: int) -> bool:
         """An attempt ended because jack stops: nothing is wrong, it goes on at the next start."""
-        return self._update(
-            download_id, (S.DOWNLOADING,), status=S.QUEUED.value, next_attempt_at=None
-        )
+        return self._update(download_id, (S.DOWNLOADING,), status=S.QUEUED, next_attempt_at=None)
+
+    def move(self, download: Download, dest: Path, keeps_part: bool) -> bool:
+        """Its name is taken by something else: the download goes on under the name `dest`, with its
+        `.part` where that is, or with none and from byte 0. To be run in a transaction.
+        """
+        if self.owner(dest) is not None:
+            return False
+        changes: dict[str, Any] = {"dest_path": dest, "blocked_by": None}
+        if download.is_live:
+            changes |= {"status": S.QUEUED, "wait_reason": None, "error": None}
+        if keeps_part:
+            changes["moved_part"] = download.part_path
+        else:
+            changes |= {"moved_part": None, "part_inode": None, "downloaded_bytes": 0}
+        return self._update(download.id, {download.status}, **changes)
+
+    def set_release(self, download_id: int, size: int, release: dict[str, Any]) -> bool:
+        """The peer describes it like that now."""
+        return self._update(download_id, LIVE, release_size=size, release_json=release)
 
     def stubs_gone(self, download_ids: Sequence[int]) -> None:
         """The stubs of these rows are no longer in the watch folder."""
         with self._database.transaction():
-            for download_id in download_ids:
-                self._change("id = ?", (download_id,), stub_present=False)
+            for ids in chunked(download_ids, _IDS_AT_ONCE):
+                self._change((Row.id.in_(ids),), stub_present=False)
+
+    # -- wishes of other processes ---------------------------------------------------------------
+
+    def ask(self, download_id: int, wish: str) -> bool:
+        """Leave a wish ("retry", "cancel") for the running daemon."""
+        return self._change((Row.id == download_id,), requested=wish) > 0
+
+    def wish_granted(self, download_id: int) -> bool:
+        asked = (Row.id == download_id, Row.requested.is_null(False))
+        return self._change(asked, requested=None) > 0
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _settle(
-        self,
-        download_id: int,
-        status: DownloadStatus,
-        sources: Iterable[DownloadStatus],
-        sentence: str,
+    def _finish(
+        self, download_id: int, status: DownloadStatus, sentence: str | None, **more: Any
     ) -> bool:
-        return self._update(
-            download_id,
-            sources,
-            status=status.value,
-            error=sentence,
-            next_attempt_at=None,
-            wait_reason=None,
-            blocked_by=None,
-            requested=None,
-        )
+        """Whose file has arrived: what became of it since."""
+        changes = {"status": status, "error": sentence, "next_attempt_at": None, **more}
+        return self._update(download_id, (S.COMPLETED, S.IMPORT_QUEUED), **changes)
+
+    def _update(self, download_id: int, sources: Iterable[DownloadStatus], **changes: Any) -> bool:
+        """The guarded transition: nothing happens unless the row is in one of `sources`."""
+        allowed = frozenset(sources)
+        changes["updated_at"] = self._clock.now()
+        if changes.get("error") is not None:
+            changes["error"] = self._clean(changes["error"])
+        if any(isinstance(value, Node) for value in changes.values()):
+            return self._change((Row.id == download_id, Row.status.in_(allowed)), **changes) > 0
+        transition = hot.transition(tuple(changes), allowed)
+        return self._database.change(transition(id=download_id, **changes)) > 0
+
+    def _change(self, where: Iterable[Any], **changes: Any) -> int:
+        """How many rows these changes met."""
+        return self._database.change(Row.update(changes).where(*where))
+
+
+def _expected(expectation: Expectation | None) -> dict[str, Any]:
+    if expectation is None:
+        return {}
+    return {
+        "expected_bytes": expectation.size,
+        "expected_bytes_source": expectation.source,
+        "expected_bytes_mismatch": expectation.mismatch,
+    }
+
+
+def _version(validator: Validator | None) -> dict[str, str | None]:
+    if validator is None:
+        return {}
+    return {"etag": validator.etag, "last_modified": validator.last_modified}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from jack.store.database import Database, translated
+from jack.store.database import Database
+from jack.store.models import FactRow
 
 
 class Facts:
@@ -14,14 +13,8 @@ class Facts:
         self._database = database
 
     def get(self, name: str) -> str | None:
-        row = self._execute("SELECT value FROM facts WHERE name = ?", name).fetchone()
-        return None if row is None else str(row[0])
+        known = self._database.rows(FactRow.select(FactRow.value).where(FactRow.name == name))
+        return next((value for (value,) in known), None)
 
     def put(self, name: str, value: str) -> None:
-        with self._database.transaction():
-            self._execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", name, value)
-
-    def _execute(self, statement: str, *values: Any) -> Any:
-        with translated():
-            execute: Any = self._database.raw.execute_sql
-            return execute(statement, values)
+        self._database.change(FactRow.insert(name=name, value=value).on_conflict_replace())

@@ -123,5 +123,5 @@ class Failures:
 
 def _time(value: str) -> datetime:
     moment = time_of(value)
-    assert moment is not None  # noqa: S101  (the column is NOT NULL)
+    assert isinstance(moment, datetime)  # noqa: S101  (the column is NOT NULL)
     return moment

@@ -1,14 +1,19 @@
-"""The tables as peewee sees them. `migrations` creates and changes them; nothing else does."""
+"""The tables: the one description of the schema. `migrations` brings an older file to the same."""
 
 from __future__ import annotations
 
+import enum
+import json
 import os
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from peewee import (
+    SQL,
     AutoField,
     BooleanField,
+    Check,
     CompositeKey,
     Field,
     IntegerField,
@@ -16,63 +21,105 @@ from peewee import (
     TextField,
 )
 
-
-def name_value(value: str | os.PathLike[str]) -> str | bytes:
-    """A file name or path in any bytes: readable text where it is UTF-8, a blob where it is not."""
-    raw = os.fsencode(value)
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw
-
-
-def name_of(value: str | bytes) -> str:
-    """The way back from `name_value`."""
-    return os.fsdecode(value) if isinstance(value, bytes) else value
-
-
-def time_value(value: datetime | None) -> str | None:
-    """Aware UTC time as ISO 8601 text with milliseconds, so that text order is time order."""
-    if value is None:
-        return None
-    utc = value if value.tzinfo is timezone.utc else value.astimezone(timezone.utc)
-    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
-
-
-def time_of(value: str | None) -> datetime | None:
-    """The way back from `time_value`."""
-    return None if value is None else datetime.fromisoformat(value.removesuffix("Z") + "+00:00")
+from jack.model import DownloadStatus, WaitReason
 
 
 class NameField(Field):
-    """A column of names; see `name_value`."""
+    """File names and paths in any bytes: readable text where they are UTF-8, a blob where not."""
 
     field_type = "TEXT"
 
     def db_value(self, value: str | os.PathLike[str] | None) -> str | bytes | None:
-        return None if value is None else name_value(value)
+        if value is None:
+            return None
+        raw = os.fsencode(value)
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return raw
 
-    def python_value(self, value: str | bytes | None) -> str | None:
-        return None if value is None else name_of(value)
+    def python_value(self, value: str | bytes | None) -> Any:
+        return os.fsdecode(value) if isinstance(value, bytes) else value
+
+
+class PathField(NameField):
+    """Paths, stored like names."""
+
+    def python_value(self, value: str | bytes | None) -> Path | None:
+        return None if value is None else Path(os.fsdecode(value))
 
 
 class TimeField(Field):
-    """A column of times; see `time_value`."""
+    """Aware UTC times as ISO 8601 text with milliseconds, so that text order is time order."""
 
     field_type = "TEXT"
 
     def db_value(self, value: datetime | None) -> str | None:
-        return time_value(value)
+        if value is None:
+            return None
+        utc = value if value.tzinfo is timezone.utc else value.astimezone(timezone.utc)
+        return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
     def python_value(self, value: str | None) -> datetime | None:
-        return time_of(value)
+        return None if value is None else datetime.fromisoformat(value.removesuffix("Z") + "+00:00")
+
+
+time_value, time_of = TimeField().db_value, TimeField().python_value
+
+
+class EnumField(Field):
+    """Members of one enum, by their values."""
+
+    field_type = "TEXT"
+
+    def __init__(self, kind: type[enum.Enum], **options: Any) -> None:
+        super().__init__(**options)
+        self._kind = kind
+
+    def db_value(self, value: Any) -> str | None:
+        return None if value is None else self._kind(value).value
+
+    def python_value(self, value: str | None) -> Any:
+        return None if value is None else self._kind(value)
+
+
+class InodeField(Field):
+    """Inodes as text: those of some file systems need all 64 bits, SQLite's integers are signed."""
+
+    field_type = "TEXT"
+
+    def db_value(self, value: int | None) -> str | None:
+        return None if value is None else str(value)
+
+    def python_value(self, value: str | None) -> int | None:
+        return None if value is None else int(value)
+
+
+class JsonField(Field):
+    """What JSON can say, readable."""
+
+    field_type = "TEXT"
+
+    def db_value(self, value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False)
+
+    def python_value(self, value: str | None) -> Any:
+        return None if value is None else json.loads(value)
+
+
+def _is_one_of(column: str, values: Any) -> str:
+    return f"{column} IN ({', '.join(repr(each.value) for each in values)})"
+
+
+_AUTOINCREMENT: list[Any] = [SQL("AUTOINCREMENT")]
+_ZERO: list[Any] = [SQL("DEFAULT 0")]
 
 
 class DownloadRow(Model):
     """One accepted stub; the field notes stand at `jack.model.Download`."""
 
-    id = AutoField()
-    status = TextField()
+    id = AutoField(constraints=_AUTOINCREMENT)
+    status = EnumField(DownloadStatus, constraints=[Check(_is_one_of("status", DownloadStatus))])
     torrent_filename = NameField()
     stub_fingerprint = TextField()
     stub_present = BooleanField(default=True)
@@ -80,22 +127,22 @@ class DownloadRow(Model):
     peer_name = TextField()
     item_id = TextField()
     filename = TextField()
-    dest_path = NameField()
+    dest_path = PathField()
     category = IntegerField()
-    release_size = IntegerField()
-    release_json = TextField()
-    expected_bytes = IntegerField(null=True)
+    release_size = IntegerField(constraints=[Check("release_size >= 0")])
+    release_json = JsonField()
+    expected_bytes = IntegerField(null=True, constraints=[Check("expected_bytes > 0")])
     expected_bytes_source = TextField(null=True)
     expected_bytes_mismatch = BooleanField(default=False)
-    downloaded_bytes = IntegerField(default=0)
+    downloaded_bytes = IntegerField(default=0, constraints=[Check("downloaded_bytes >= 0")])
     best_bytes = IntegerField(default=0)
     etag = TextField(null=True)
     last_modified = TextField(null=True)
     attempts = IntegerField(default=0)
     fruitless_attempts = IntegerField(default=0)
-    restarts = IntegerField(default=0)
+    restarts = IntegerField(default=0, constraints=_ZERO)
     next_attempt_at = TimeField(null=True)
-    wait_reason = TextField(null=True)
+    wait_reason = EnumField(WaitReason, null=True)
     blocked_by = IntegerField(null=True)
     error = TextField(null=True)
     requested = TextField(null=True)
@@ -103,9 +150,9 @@ class DownloadRow(Model):
     updated_at = TimeField()
     completed_at = TimeField(null=True)
     info_hash = TextField(null=True)
-    finished_inode = TextField(null=True)
-    part_inode = TextField(null=True)
-    moved_part = NameField(null=True)
+    finished_inode = InodeField(null=True)
+    part_inode = InodeField(null=True)
+    moved_part = PathField(null=True)
     announced_bytes = IntegerField(null=True)
     import_asked = TextField(null=True)
 
@@ -166,10 +213,86 @@ class ImportProof(Model):
         primary_key = CompositeKey("server", "record_id")
 
 
+class FactRow(Model):
+    """Something small to remember over a restart."""
+
+    name = TextField(primary_key=True)
+    value = TextField()
+
+    class Meta:
+        table_name = "facts"
+
+
+class SharedRow(Model):
+    """A release we share; the field notes stand at `jack.store.releases.ReleaseRow`."""
+
+    id = AutoField(constraints=_AUTOINCREMENT)
+    release_id = TextField(unique=True)
+    source = TextField()
+    owner = IntegerField()
+    category = IntegerField()
+    imdb = TextField(null=True)
+    tmdb = IntegerField(null=True)
+    tvdb = IntegerField(null=True)
+    season = IntegerField(null=True)
+    episode = IntegerField(null=True)
+    published = TextField(null=True)
+    path = NameField()
+    size = IntegerField()
+    body = TextField()
+    generation = IntegerField()
+
+    class Meta:
+        table_name = "releases"
+
+
+class SourceRow(Model):
+    """How far a source of releases was read; see `jack.store.releases.SourceState`."""
+
+    source = TextField(primary_key=True)
+    generation = IntegerField(default=0)
+    roots = JsonField(default=())
+    synced_at = TimeField(null=True)
+    history_id = IntegerField(null=True)
+    history_date = TextField(null=True)
+
+    class Meta:
+        table_name = "release_sources"
+
+
+class SweptRow(Model):
+    """A release that the running pass over a source has seen: a table of its connection."""
+
+    release_id = TextField(primary_key=True)
+
+    class Meta:
+        table_name = "swept"
+
+
+class PictureRow(Model):
+    """How large the picture of a shared file is; see `jack.store.pictures.Picture`."""
+
+    source = TextField()
+    path = TextField()
+    size = IntegerField()
+    modified_ns = IntegerField()
+    width = IntegerField()
+    height = IntegerField()
+
+    class Meta:
+        table_name = "pictures"
+        primary_key = CompositeKey("source", "path")
+        without_rowid = True
+
+
 TABLES: tuple[type[Any], ...] = (
     DownloadRow,
     HandoverRow,
     HistoryMark,
     DeliveryMark,
     ImportProof,
+    FactRow,
+    SharedRow,
+    SourceRow,
+    PictureRow,
 )

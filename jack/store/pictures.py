@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from jack.store.database import Database, translated
+from peewee import chunked
+
+from jack.store.database import Database
+from jack.store.models import PictureRow as Row
+
+_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -35,40 +39,25 @@ class Pictures:
 
     def of(self, source: str) -> dict[str, Picture]:
         """All that is known of one source."""
-        with self._database.connection(), translated():
-            rows = self._execute(
-                "SELECT path, size, modified_ns, width, height FROM pictures WHERE source = ?",
-                source,
-            )
-            return {path: Picture(*values) for path, *values in rows.fetchall()}
+        columns = (Row.path, Row.size, Row.modified_ns, Row.width, Row.height)
+        with self._database.connection():
+            rows = self._database.rows(Row.select(*columns).where(Row.source == source))
+            return {path: Picture(*values) for path, *values in rows}
 
     def put(self, source: str, pictures: Mapping[str, Picture]) -> None:
         """Remember them, in one transaction."""
+        rows = [{"source": source, "path": path, **vars(pictures[path])} for path in pictures]
         with self._database.connection(), self._database.transaction():
-            for path, picture in pictures.items():
-                self._execute(
-                    "INSERT OR REPLACE INTO pictures"
-                    " (source, path, size, modified_ns, width, height) VALUES (?, ?, ?, ?, ?, ?)",
-                    source,
-                    path,
-                    picture.size,
-                    picture.modified_ns,
-                    picture.width,
-                    picture.height,
-                )
+            for some in chunked(rows, _AT_ONCE):
+                self._database.change(Row.insert_many(some).on_conflict_replace())
 
     def forget(self, source: str, paths: Iterable[str]) -> None:
         with self._database.connection(), self._database.transaction():
-            for path in paths:
-                self._execute("DELETE FROM pictures WHERE source = ? AND path = ?", source, path)
+            for some in chunked(paths, _AT_ONCE):
+                gone = Row.delete().where(Row.source == source, Row.path.in_(some))
+                self._database.change(gone)
 
     def keep_sources(self, sources: Iterable[str]) -> None:
         """Forget every source but these."""
-        kept = list(sources)
-        marks = ", ".join("?" * len(kept))
-        with self._database.connection(), self._database.transaction():
-            self._execute(f"DELETE FROM pictures WHERE source NOT IN ({marks})", *kept)  # noqa: S608
-
-    def _execute(self, sql: str, *values: Any) -> Any:
-        execute: Any = self._database.raw.execute_sql
-        return execute(sql, values)
+        with self._database.connection():
+            self._database.change(Row.delete().where(Row.source.not_in(list(sources))))

@@ -6,14 +6,18 @@ The rows are a copy of what the sources say; losing one costs a scan, never a fi
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jack.store.database import Database, translated
-from jack.store.models import name_of, name_value, time_of, time_value
+from peewee import SchemaManager, chunked, fn
+
+from jack.store import hot
+from jack.store.database import Database
+from jack.store.models import SharedRow as Row
+from jack.store.models import SourceRow as Source
+from jack.store.models import SweptRow as Swept
 
 BATCH_ROWS = 500
 """Written in one transaction: few enough that a download's record waits milliseconds for them."""
@@ -53,19 +57,7 @@ class SourceState:
     history_date: str | None = None
 
 
-_COLUMNS = tuple(column.name for column in fields(ReleaseRow))
-_PATH = _COLUMNS.index("path")
-_NAMES = ", ".join(_COLUMNS)
-_UPSERT = (
-    f"INSERT INTO releases (source, generation, {_NAMES})"  # noqa: S608  (names of our own fields)
-    f" VALUES (?, ?, {', '.join('?' * len(_COLUMNS))})"
-    " ON CONFLICT (release_id) DO UPDATE SET source = excluded.source,"
-    " generation = excluded.generation, "
-    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS)
-    # A row that says the same is left alone: most of a rescan then writes nothing at all.
-    + " WHERE (releases.source, releases.owner, releases.path, releases.body)"
-    " <> (excluded.source, excluded.owner, excluded.path, excluded.body)"
-)
+_NEWEST: Any = Row.select(Row.body).order_by(Row.published.desc(), Row.id)
 
 
 class Releases:
@@ -81,81 +73,67 @@ class Releases:
 
     def get(self, release_id: str) -> tuple[str, ReleaseRow] | None:
         """The source and the row of one release."""
-        with self._database.connection(), translated():
-            found = self._execute(
-                f"SELECT source, {_NAMES} FROM releases WHERE release_id = ?",  # noqa: S608
-                release_id,
-            ).fetchone()
-        if found is None:
+        with self._database.connection():
+            row = self._database.execute(*hot.release()(release_id=release_id)).fetchone()
+        if row is None:
             return None
-        source, *values = found
-        values[_PATH] = name_of(values[_PATH])
-        return source, ReleaseRow(*values)
+        columns = zip(hot.RELEASE, row, strict=True)
+        found = {field.name: field.python_value(value) for field, value in columns}
+        del found["generation"]
+        return found.pop("source"), ReleaseRow(**found)
 
     def by_ids(self, **wanted: str | int) -> list[str]:
         """The bodies of all rows with these column values, newest first."""
-        where = " AND ".join(f"{_column(name)} = ?" for name in wanted)
-        with self._database.connection(), translated():
-            rows = self._execute(
-                f"SELECT body FROM releases WHERE {where} ORDER BY published DESC, id",  # noqa: S608
-                *wanted.values(),
-            )
-            return [body for (body,) in rows.fetchall()]
+        matching = [getattr(Row, name) == value for name, value in wanted.items()]
+        with self._database.connection():
+            return [body for (body,) in self._database.rows(_NEWEST.where(*matching))]
 
     def each(self, take: Callable[[str], object]) -> None:
         """Hand every body to `take`, newest first, without holding them all in memory."""
-        with self._database.connection(), translated():
-            for (body,) in self._execute("SELECT body FROM releases ORDER BY published DESC, id"):
+        with self._database.connection():
+            for (body,) in self._database.rows(_NEWEST):
                 take(body)
 
     def count(self) -> int:
-        with self._database.connection(), translated():
-            return int(self._execute("SELECT COUNT(*) FROM releases").fetchone()[0])
+        with self._database.connection():
+            ((count,),) = self._database.rows(Row.select(fn.COUNT(Row.id)))
+            return int(count)
 
     def state(self, source: str) -> SourceState:
         """What is known about a source; the empty state when it was never read."""
-        with self._database.connection(), translated():
-            found = self._execute(
-                "SELECT roots, synced_at, history_id, history_date FROM release_sources"
-                " WHERE source = ?",
-                source,
-            ).fetchone()
-        if found is None:
-            return SourceState()
-        return SourceState(tuple(json.loads(found[0])), time_of(found[1]), found[2], found[3])
+        columns = (Source.roots, Source.synced_at, Source.history_id, Source.history_date)
+        known = Source.select(*columns).where(Source.source == source)
+        with self._database.connection():
+            for roots, *read in self._database.rows(known):
+                return SourceState(tuple(roots), *read)
+        return SourceState()
 
     # -- writing ---------------------------------------------------------------------------------
 
     def keep_sources(self, sources: Iterable[str]) -> None:
         """Forget every source but these: what left the config is not shared any more."""
         kept = list(sources)
-        marks = ", ".join("?" * len(kept))
         with self._database.connection(), self._database.transaction():
-            for table in ("releases", "release_sources"):
-                self._execute(f"DELETE FROM {table} WHERE source NOT IN ({marks})", *kept)  # noqa: S608
+            for table in (Row, Source):
+                self._database.change(table.delete().where(table.source.not_in(kept)))
 
     def set_roots(self, source: str, roots: Sequence[str]) -> None:
-        self._set(source, "roots", json.dumps(list(roots)))
+        self._set(source, roots=list(roots))
 
     def set_history(self, source: str, record_id: int, date: str) -> None:
         """Everything up to this history record is in the table."""
-        self._set(source, "history_id", record_id)
-        self._set(source, "history_date", date)
+        self._set(source, history_id=record_id, history_date=date)
 
     def replace_owner(self, source: str, owner: int, rows: Sequence[ReleaseRow]) -> None:
         """Make `rows` all there is of one movie or series; an empty list removes it."""
-        kept = json.dumps([row.release_id for row in rows])
+        of_owner = (Row.source == source) & (Row.owner == owner)
         with self._database.connection(), self._database.transaction():
-            generation = self._generation(source)
-            self._execute(
-                "DELETE FROM releases WHERE source = ? AND owner = ?"
-                " AND release_id NOT IN (SELECT value FROM json_each(?))",
-                source,
-                owner,
-                kept,
-            )
-            for row in rows:
-                self._upsert(source, generation, row)
+            known = {
+                key for (key,) in self._database.rows(Row.select(Row.release_id).where(of_owner))
+            }
+            for gone in chunked(known.difference(row.release_id for row in rows), BATCH_ROWS):
+                self._database.change(Row.delete().where(Row.release_id.in_(gone)))
+            self._put(source, self._generation(source), rows)
 
     @contextlib.contextmanager
     def sweep(self, source: str, started_at: datetime) -> Iterator[Sweep]:
@@ -165,72 +143,43 @@ class Releases:
         while the pass runs stay.
         """
         with self._database.connection():
-            with self._database.transaction():
-                self._note(source)
-                self._execute(
-                    "UPDATE release_sources SET generation = generation + 1 WHERE source = ?",
-                    source,
-                )
-                generation = self._generation(source)
-            with translated():
-                self._execute("CREATE TEMP TABLE IF NOT EXISTS swept (release_id TEXT PRIMARY KEY)")
-                self._execute("DELETE FROM swept")
-            yield Sweep(self, source, generation, started_at)
+            self._set(source, generation=Source.generation + 1)
+            SchemaManager(Swept, self._database.raw).create_table(temporary=True)
+            self._database.change(Swept.delete())
+            yield Sweep(self, source, self._generation(source), started_at)
 
-    def _put(self, source: str, generation: int, rows: Sequence[ReleaseRow]) -> None:
+    def _put(self, source: str, generation: int, rows: Iterable[ReleaseRow]) -> None:
+        for row in rows:
+            new = hot.put_release()(source=source, generation=generation, **vars(row))
+            self._database.change(new)
+
+    def _swept(self, source: str, generation: int, rows: Sequence[ReleaseRow]) -> None:
+        seen = [(row.release_id,) for row in rows]
         with self._database.transaction():
-            for row in rows:
-                self._upsert(source, generation, row)
-                self._execute("INSERT OR IGNORE INTO swept VALUES (?)", row.release_id)
+            self._put(source, generation, rows)
+            self._database.change(Swept.insert_many(seen, [Swept.release_id]).on_conflict_ignore())
 
     def _keep_owner(self, source: str, owner: int) -> None:
-        with self._database.transaction():
-            self._execute(
-                "INSERT OR IGNORE INTO swept SELECT release_id FROM releases"
-                " WHERE source = ? AND owner = ?",
-                source,
-                owner,
-            )
+        known = Row.select(Row.release_id).where(Row.source == source, Row.owner == owner)
+        seen = Swept.insert_from(known, [Swept.release_id]).on_conflict_ignore()
+        self._database.change(seen)
 
     def _finish(self, source: str, generation: int, started_at: datetime) -> int:
+        is_old = (Row.source == source) & (Row.generation < generation)
+        unseen = is_old & Row.release_id.not_in(Swept.select(Swept.release_id))
         with self._database.transaction():
-            removed = self._execute(
-                "DELETE FROM releases WHERE source = ? AND generation < ?"
-                " AND release_id NOT IN (SELECT release_id FROM swept)",
-                source,
-                generation,
-            ).rowcount
-            self._set(source, "synced_at", time_value(started_at))
-        return int(removed)
-
-    def _upsert(self, source: str, generation: int, row: ReleaseRow) -> None:
-        values = dict(zip(_COLUMNS, astuple(row), strict=True))
-        values["path"] = name_value(row.path)
-        self._execute(_UPSERT, source, generation, *values.values())
+            removed = self._database.change(Row.delete().where(unseen))
+            self._set(source, synced_at=started_at)
+        return removed
 
     def _generation(self, source: str) -> int:
-        found = self._execute("SELECT generation FROM release_sources WHERE source = ?", source)
-        row = found.fetchone()
-        return int(row[0]) if row else 0
+        known = Source.select(Source.generation).where(Source.source == source)
+        return next((number for (number,) in self._database.rows(known)), 0)
 
-    def _set(self, source: str, column: str, value: Any) -> None:
+    def _set(self, source: str, **columns: Any) -> None:
         with self._database.connection(), self._database.transaction():
-            self._note(source)
-            self._execute(
-                f"UPDATE release_sources SET {column} = ? WHERE source = ?",  # noqa: S608
-                value,
-                source,
-            )
-
-    def _note(self, source: str) -> None:
-        self._execute(
-            "INSERT OR IGNORE INTO release_sources (source, generation, roots) VALUES (?, 0, '[]')",
-            source,
-        )
-
-    def _execute(self, sql: str, *values: Any) -> Any:
-        execute: Any = self._database.raw.execute_sql
-        return execute(sql, values)
+            self._database.change(Source.insert(source=source).on_conflict_ignore())
+            self._database.change(Source.update(columns).where(Source.source == source))
 
 
 class Sweep:
@@ -262,10 +211,4 @@ class Sweep:
     def _flush(self) -> None:
         if self._batch:
             batch, self._batch = self._batch, []
-            self._releases._put(self._source, self._generation, batch)
-
-
-def _column(name: str) -> str:
-    if name not in _COLUMNS:
-        raise ValueError(f"{name} is no column of releases")
-    return name
+            self._releases._swept(self._source, self._generation, batch)
