@@ -13,28 +13,24 @@ from pathlib import Path
 WANTED = "bbr"
 ALLOWED_KEY = "net.ipv4.tcp_allowed_congestion_control"
 """Linux: what a program may ask for without privileges."""
-_OPTION: int | None = getattr(socket, "TCP_CONGESTION", None)
 _LONGEST_NAME = 16
-_AVAILABLE = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
-_ALLOWED = Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
+_KERNEL = Path("/proc/sys/net/ipv4")
+"""Settings of the kernel as files."""
 
 
 def ask_for_bbr(listener: socket.socket) -> None:
     """Connections that `listener` accepts inherit it. Where the system refuses or does not know it
     they get the system's default.
     """
-    if _OPTION is not None:
-        with contextlib.suppress(OSError):
-            listener.setsockopt(socket.IPPROTO_TCP, _OPTION, WANTED.encode())
+    with contextlib.suppress(OSError, AttributeError):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, WANTED.encode())
 
 
 def used_by(sock: socket.socket) -> str | None:
     """The name of the one in use; None where the system does not tell."""
-    if _OPTION is None:
-        return None
     try:
-        name = sock.getsockopt(socket.IPPROTO_TCP, _OPTION, _LONGEST_NAME)
-    except OSError:
+        name = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, _LONGEST_NAME)
+    except (OSError, AttributeError):  # Python has the name where the system has the option
         return None
     return name.split(b"\0")[0].decode("ascii", "replace") or None
 
@@ -46,11 +42,12 @@ def got() -> str | None:
         return used_by(sock)
 
 
-def how_to_allow() -> str:
-    """What the machine's owner types, as root."""
-    allowed = _words(_ALLOWED)
+def how_to_allow(kernel: Path = _KERNEL) -> str:
+    """What the machine's owner types, as root. `kernel` is the folder of its settings."""
+    allowed = _words(kernel / "tcp_allowed_congestion_control")
     command = f'sysctl -w {ALLOWED_KEY}="{" ".join([*allowed, WANTED])}"'
-    return command if WANTED in _words(_AVAILABLE) else f"modprobe tcp_bbr, then {command}"
+    available = _words(kernel / "tcp_available_congestion_control")
+    return command if WANTED in available else f"modprobe tcp_bbr, then {command}"
 
 
 def _words(path: Path) -> list[str]:

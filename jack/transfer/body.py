@@ -70,10 +70,10 @@ def open_reader(
     if direct is not None:
         sock, buffered = direct
         sock.settimeout(0)
-        yield _Receive(sock, buffered, wire, sink, patience)
+        yield SocketReader(sock, buffered, wire, sink, patience)
         return
     with contextlib.ExitStack() as stack:
-        yield _Portable(raw, wire, sink, patience, clock, stack)
+        yield PortableReader(raw, wire, sink, patience, clock, stack)
 
 
 def unwrapped(raw: Any, wire: Wire) -> tuple[socket.socket, io.BufferedReader] | None:
@@ -128,7 +128,7 @@ def _network_errors(who: str, wire: Wire) -> Iterator[None]:
         raise TransientError(f"{who}: the connection broke ({why})") from error
 
 
-class _Receive:
+class SocketReader:
     """recv_into the sink's own memory. The socket does not block; waiting is done in `patience`."""
 
     def __init__(
@@ -209,7 +209,7 @@ class _Receive:
         return filled
 
 
-class _Portable:
+class PortableReader:
     """urllib3's read1, the one of its calls that hands out what there is."""
 
     def __init__(

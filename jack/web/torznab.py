@@ -103,10 +103,11 @@ def _page(
     dated.sort(key=lambda entry: entry[1])
     dated.sort(key=lambda entry: entry[0], reverse=True)
     page = dated[wanted.offset : wanted.offset + wanted.limit]
-    return [_item(offer, moment, links) for moment, _, offer in page]
+    return [feed_item(offer, moment, links) for moment, _, offer in page]
 
 
-def _item(offer: Offer, moment: datetime, links: DownloadLinks) -> Item:
+def feed_item(offer: Offer, moment: datetime, links: DownloadLinks) -> Item:
+    """What is offered, as an item of the feed that is dated `moment`."""
     release = offer.release
     title = shown_title(release)
     ticket = Ticket(offer.peer_id, release.id, title, release.size)

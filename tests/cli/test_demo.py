@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import signal
@@ -101,9 +102,23 @@ def test_ctrl_c_leaves_nothing_behind(temporary: Path) -> None:
 def test_another_film_in_the_library_is_a_failure_and_is_not_kept(
     temporary: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, "_sha256", lambda path: "0" * 64)
+    class Spoiling(PretendRadarr):
+        """Its library has something else than what was handed over."""
+
+        @property
+        def film(self) -> Path | None:
+            return self._film
+
+        @film.setter
+        def film(self, path: Path | None) -> None:
+            self._film = path
+            if path is not None:
+                path.write_bytes(b"another film")
+
+    monkeypatch.setattr(demo, "PretendRadarr", Spoiling)
     assert demo.run_demo(MIB) == 1
-    assert f"{'0' * 64}  DIFFERENT" in capsys.readouterr().out
+    digest = hashlib.sha256(b"another film").hexdigest()
+    assert f"{digest}  DIFFERENT" in capsys.readouterr().out
     assert list(temporary.iterdir()) == []
 
 

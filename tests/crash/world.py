@@ -63,11 +63,6 @@ class ShelvingArr(ImportingArr):
     def memory(self, memory: tuple[list[Any], ...]) -> None:
         self.history, self.commands, self.shelf, self.failed_records = copy.deepcopy(memory)
 
-    @property
-    def is_idle(self) -> bool:
-        server = self._server
-        return server is None or not server._open
-
 
 @dataclass(frozen=True)
 class Moment:

@@ -31,7 +31,7 @@ from jack.support.files import safe_filename
 from jack.support.retry_after import MAX_WAIT_SECONDS, parse_http_date, parse_retry_after
 from jack.web.feed import feed, published
 from jack.web.links import MAX_STUB_SIZE, DownloadLinks
-from jack.web.torznab import _item
+from jack.web.torznab import feed_item
 from tests.support import random_json
 from tests.support.clock import FakeClock
 from tests.support.seeds import each_seed
@@ -97,7 +97,7 @@ def check_offer(release: Release) -> None:
     if release.size > MAX_STUB_SIZE:
         return
     offer = Offer("15ee3276", "ann", release)
-    item = _item(offer, published(release.publish_date, NOW), LINKS)
+    item = feed_item(offer, published(release.publish_date, NOW), LINKS)
     tree = ElementTree.fromstring(feed([item], "http://nas.example/").encode())
     assert len(tree.findall("channel/item")) == 1
     ticket = LINKS.read(item.url.rpartition("/")[2].partition(".torrent")[0])

@@ -84,7 +84,7 @@ def open_files() -> int:
 
 def settled(jack: SharingJack) -> int:
     """Descriptors when every thread of the server has what it keeps."""
-    eventually(lambda: len(jack.database._kept) == 8)
+    eventually(lambda: jack.database_connections() == 9)
     assert jack.get("/ping").status_code == 200
     return open_files()
 

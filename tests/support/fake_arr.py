@@ -115,6 +115,11 @@ class FakeArr:
         return f"http://127.0.0.1:{self.port}{self.url_base}"
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nobody is connected."""
+        return self._server is None or self._server.is_idle
+
+    @property
     def scanned(self) -> list[str]:
         """The paths of the import commands, in the order they came."""
         with self._changed:
@@ -326,6 +331,11 @@ class _Server(ThreadingHTTPServer):
     def closed(self, connection: socket.socket) -> None:
         with self._open_lock:
             self._open.discard(connection)
+
+    @property
+    def is_idle(self) -> bool:
+        with self._open_lock:
+            return not self._open
 
     def cut_connections(self) -> None:
         with self._open_lock:

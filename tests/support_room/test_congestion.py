@@ -18,12 +18,13 @@ pytestmark = pytest.mark.skipif(
     congestion.got() != congestion.WANTED, reason="this system does not let us ask for BBR"
 )
 real_create_server = socket.create_server
+OPTION = getattr(socket, "TCP_CONGESTION", 0)
 
 
 def reno_server(*arguments: Any, **options: Any) -> socket.socket:
     """A listener on a system whose default is not BBR."""
     listener = real_create_server(*arguments, **options)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
+    listener.setsockopt(socket.IPPROTO_TCP, OPTION, b"reno")
     return listener
 
 
@@ -75,21 +76,23 @@ def test_where_the_system_refuses_it_goes_on_without(
     port: Callable[[], int], monkeypatch: pytest.MonkeyPatch, option: int | None
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(congestion, "_OPTION", option)
+        if option is None:
+            patch.delattr(socket, "TCP_CONGESTION")
+        else:
+            patch.setattr(socket, "TCP_CONGESTION", option)
         taken = port()
         assert congestion.got() is None
     assert sends_with(taken) == "reno"
 
 
 def test_the_way_to_allow_it_keeps_what_is_allowed_already(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    allowed, available = tmp_path / "allowed", tmp_path / "available"
-    monkeypatch.setattr(congestion, "_ALLOWED", allowed)
-    monkeypatch.setattr(congestion, "_AVAILABLE", available)
+    allowed = tmp_path / "tcp_allowed_congestion_control"
+    available = tmp_path / "tcp_available_congestion_control"
     allowed.write_text("reno cubic\n")
     available.write_text("reno cubic bbr\n")
     command = 'sysctl -w net.ipv4.tcp_allowed_congestion_control="reno cubic bbr"'
-    assert congestion.how_to_allow() == command
+    assert congestion.how_to_allow(tmp_path) == command
     available.write_text("reno cubic\n")
-    assert congestion.how_to_allow() == f"modprobe tcp_bbr, then {command}"
+    assert congestion.how_to_allow(tmp_path) == f"modprobe tcp_bbr, then {command}"

@@ -289,7 +289,7 @@ def test_bytes_received_just_before_a_reset_are_written_first(tmp_path: Path) ->
     sock: Any = Breaking(b"hello ", b"world")
     with Part(tmp_path / "a.part", tmp_path / "a", 0o644, Maker(None, 0)) as part:
         part.create(lambda inode: None)
-        reader = body_module._Receive(sock, nothing, wire, Plain(part, 1000), patience)
+        reader = body_module.SocketReader(sock, nothing, wire, Plain(part, 1000), patience)
         reader.step(1000)
         assert (tmp_path / "a.part").read_bytes() == b"hello world"
         with pytest.raises(TransientError, match=r"friend: the connection broke .*reset"):
@@ -326,8 +326,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         monkeypatch.setattr(kind, method, noted)
 
-    watch(body_module._Receive, "step")
-    watch(body_module._Portable, "step")
+    watch(body_module.SocketReader, "step")
+    watch(body_module.PortableReader, "step")
     watch(sink_module.Blocks, "put")
     watch(sink_module.Plain, "append")
     return names
@@ -340,7 +340,7 @@ direct_only = pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="O_DIRECT i
 @direct_only
 def test_a_long_sized_body_goes_past_the_page_cache(rig: Rig, taken: list[str]) -> None:
     rig.attempt()
-    assert taken == ["_Receive", "Blocks"]
+    assert taken == ["SocketReader", "Blocks"]
 
 
 @pytest.mark.parametrize("short", ["body", "checkpoints"])
@@ -352,14 +352,14 @@ def test_a_body_or_checkpoints_of_few_blocks_are_written_at_once(
     rig.settings["checkpoint_bytes"] = 10_000 if short == "checkpoints" else 10**9
     rig.peer.offer(ITEM, BODY[: 100_000 if short == "body" else None])
     rig.attempt()
-    assert taken == ["_Receive", "Plain"]
+    assert taken == ["SocketReader", "Plain"]
 
 
 def test_chunks_go_through_urllib3(rig: Rig, taken: list[str]) -> None:
     rig.peer.script(FILE, Answer(200, {}, BODY, chunked=True))
     rig.release_size = len(BODY)
     rig.attempt()
-    assert taken == ["_Portable", "Plain"]
+    assert taken == ["PortableReader", "Plain"]
 
 
 @pytest.mark.parametrize("surprise", ["no _fp", "no reader", "no socket", "no socket below"])
@@ -384,7 +384,7 @@ def test_layers_we_do_not_know_are_left_to_urllib3(
 
     rig.open_file = open_file  # type: ignore[method-assign]
     rig.attempt()
-    assert taken == ["_Portable", "Plain"]
+    assert taken == ["PortableReader", "Plain"]
     assert rig.dest.read_bytes() == BODY
 
 
@@ -411,7 +411,7 @@ def test_blocks_that_are_refused_half_way_lose_no_byte(
 ) -> None:
     disk = Disk(monkeypatch, errno.EINVAL, short)
     rig.attempt()
-    assert taken == ["_Receive", "Blocks"]
+    assert taken == ["SocketReader", "Blocks"]
     assert disk.blocks > 3
     assert rig.dest.read_bytes() == BODY
 
@@ -447,7 +447,7 @@ def test_without_a_way_past_the_page_cache_the_ordinary_one_is_taken(
     else:
         monkeypatch.setattr(os, "open", other_open)
     rig.attempt()
-    assert taken == ["_Receive", "Plain"]
+    assert taken == ["SocketReader", "Plain"]
     assert rig.dest.read_bytes() == BODY
 
 
@@ -558,7 +558,7 @@ def test_tls_drops_and_finishes_without_losing_a_byte(
             assert rig.row.offset % 700_000 == 0
     assert rig.dest.read_bytes() == BODY
     assert len(rig.asked()) == 6
-    assert taken[0] == ("_Receive" if way == ALL_WAYS else "_Portable")
+    assert taken[0] == ("SocketReader" if way == ALL_WAYS else "PortableReader")
 
 
 def test_tls_headers_without_a_body_stall(tls_rig: Rig) -> None:

@@ -25,7 +25,7 @@ def test_every_thread_opens_the_database_once_at_the_start(
     jack: SharingJack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opening takes longer than most answers; and descriptors do not grow with use."""
-    eventually(lambda: len(jack.database._kept) == 8)
+    eventually(lambda: jack.database_connections() == 9)
     opened: list[int] = []
     real = jack.database.raw._connect
 

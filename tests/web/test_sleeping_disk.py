@@ -172,17 +172,23 @@ def test_a_first_look_into_the_library_that_takes_long_does_not_hold_all_threads
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scanning)
-    with contextlib.ExitStack() as stack:
-        for _ in range(1 + FIRST_SCAN_WAITERS):
-            stack.enter_context(requested(shared, search))
-        assert disk.asked.acquire(timeout=20)
-        eventually(lambda: shared.catalog._waiting_for_scan == FIRST_SCAN_WAITERS)
-        shared.clock.advance(7)
-        answer = shared.get(search)
-        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
-        assert requests.get(shared.url + "/ping", timeout=10).ok
-        disk.wake()
-        eventually(lambda: shared.get(search).ok)
+    answers: list[requests.Response] = []
+    looks, *waits = [
+        threading.Thread(target=lambda: answers.append(shared.get(search)))
+        for _ in range(1 + FIRST_SCAN_WAITERS + 1)
+    ]
+    looks.start()
+    assert disk.asked.acquire(timeout=20)
+    shared.clock.advance(7)
+    for waiting in waits:
+        waiting.start()
+    (refused,) = eventually(lambda: list(answers), what="the answer to one too many")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "7")
+    assert requests.get(shared.url + "/ping", timeout=10).ok
+    disk.wake()
+    for asking in (looks, *waits):
+        asking.join(20)
+    assert [answer.status_code for answer in answers] == [503] + [200] * (1 + FIRST_SCAN_WAITERS)
 
 
 def test_whoever_asks_a_fresh_jack_at_once_is_served_when_it_has_looked_into_its_library(
