@@ -31,16 +31,13 @@ from jack.store.guard import StateGuard
 from jack.store.lock import StateLock
 from jack.support.clock import Clock, SystemClock
 from jack.support.mounts import network_file_system
+from jack.support.waits import GUARD_SECONDS, STOP_SECONDS
 
 log = logging.getLogger(__name__)
 
-STOP_SECONDS = 7.0
-"""For everything under way to end by itself; the promise for the whole exit is ten seconds."""
 THREAD_LOOK_SECONDS = 0.5
 """How often the main thread looks up. Of two signals at once the kernel may give both to another
 thread; Python's handlers then run only when the main thread's wait ends."""
-GUARD_SECONDS = 20.0
-"""How often the state folder is looked at: two stats and one row that is in memory."""
 
 
 def run_daemon(config: Config, clock: Clock | None = None) -> int:

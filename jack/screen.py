@@ -19,10 +19,10 @@ from jack.downloads.explain import why
 from jack.model import Download, DownloadStatus, Overview
 from jack.support.clock import Clock
 from jack.support.text import size_text
+from jack.support.waits import REFRESH_SECONDS
 
 RECENT = 20
 """How many ended downloads are shown without --all."""
-REFRESH_SECONDS = 0.5
 _COLOURS = {
     DownloadStatus.DOWNLOADING: "cyan",
     DownloadStatus.WAITING: "yellow",

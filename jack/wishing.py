@@ -21,8 +21,8 @@ from jack.store.facts import Facts
 from jack.store.lock import StateLock
 from jack.store.volumes import Volumes
 from jack.support.clock import Clock
+from jack.support.waits import ANSWER_SECONDS
 
-ANSWER_SECONDS = 15.0
 LOOK_SECONDS = 0.1
 
 

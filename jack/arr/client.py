@@ -8,11 +8,10 @@ from jack.arr.api import ArrApi, ArrServer
 from jack.arr.paths import translate
 from jack.errors import ProtocolError
 from jack.support.http import Wire
+from jack.support.waits import SCAN_SECONDS
 
 __all__ = ["ArrClient", "ArrServer"]
 
-SCAN_SECONDS = 120.0
-"""How long an *arr may think about a command: it opens its database on disks that may be asleep."""
 _MAX_COMMAND_ID = 2**63 - 1
 """The largest integer SQLite stores; real ids are far below (32 bits)."""
 _SCANS = {"radarr": "DownloadedMoviesScan", "sonarr": "DownloadedEpisodesScan"}

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from jack.arr.api import ArrServer
-from jack.arr.lists import SYNC_SECONDS, ListReader
+from jack.arr.lists import ListReader
 from jack.arr.media import LibraryFile, episode_file, movie_file, whole_number
 from jack.arr.paths import untranslate
 from jack.errors import PeerRefused, PeerUnreachable, ProtocolError, TransientError
 from jack.support.http import Wire
+from jack.support.waits import LOOK_UP_SECONDS, SYNC_SECONDS
 
-LOOK_UP_SECONDS = 5.0
-"""How long an *arr may think while a friend waits for the answer of a search."""
 MAX_ROOTS = 1000
 """Every file that is served is looked for in all of them."""
 LONGEST_REST_SECONDS = 2.0

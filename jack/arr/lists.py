@@ -14,13 +14,10 @@ from jack.arr.api import MAX_LIST_BYTES, ArrApi
 from jack.errors import ProtocolError
 from jack.support.http import Wire, raw_pieces, read_capped, send, translated
 from jack.support.json_array import array_items
+from jack.support.waits import LIST_SECONDS, SYNC_SECONDS
 
-SYNC_SECONDS = 120.0
-"""How long an *arr may think: "20k movies in ~4 seconds" on a PC is minutes on a NAS."""
 MAX_ENTRIES = 1_000_000
 """Of one list. The largest libraries have a tenth of that; what is no *arr could send for ever."""
-READ_SECONDS = 1800.0
-"""For one whole body, so that a connection that trickles for ever is let go as well."""
 
 
 class ListReader(ArrApi):
@@ -43,7 +40,7 @@ class ListReader(ArrApi):
             if not 200 <= response.status_code < 300:
                 raise self._error_of(response, wire, "request")
             self._refuse_compressed(response)
-            with translated(who, wire), wire.deadline(READ_SECONDS, f"{who}: its list"):
+            with translated(who, wire), wire.deadline(LIST_SECONDS, f"{who}: its list"):
                 try:
                     yield from _at_most(longest, array_items(raw_pieces(response)))
                 except ProtocolError as error:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from jack.arr.api import MAX_LIST_BYTES
-from jack.arr.client import SCAN_SECONDS, ArrClient
+from jack.arr.client import ArrClient
 from jack.arr.history import Grab, History
 from jack.arr.paths import translate
 from jack.errors import PermanentError, ProtocolError
 from jack.support.files import shown
 from jack.support.http import Wire
+from jack.support.waits import SCAN_SECONDS
 
 _RUNNING = frozenset({"queued", "started"})
 _KEPT = ("folderName", "quality", "languages", "releaseGroup", "indexerFlags", "releaseType")

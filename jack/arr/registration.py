@@ -24,11 +24,9 @@ from jack.support.files import shown
 from jack.support.http import Wire
 from jack.support.once import Once
 from jack.support.pauses import Pauses
+from jack.support.waits import TEST_SECONDS
 
 log = logging.getLogger(__name__)
-
-TEST_SECONDS = 130.0
-"""How long an *arr may take to save: it tests what it is given, and waits 100 s for an indexer."""
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,10 @@ from jack.support.files import shown
 from jack.support.http import Wire, translated
 from jack.support.statuses import error_for_status
 from jack.support.text import size_text
+from jack.support.waits import SPEED_SECONDS
 from jack.transfer import ranges
 
 SPEED_BYTES = 4 * 1024 * 1024
-SPEED_SECONDS = 15.0
-"""A slow friend is measured for this long, not until the bytes are there."""
 LOOK_BYTES = 1024
 _BLOCK = 64 * 1024
 _OTHER_ETAG = '"no-version-of-this-file"'

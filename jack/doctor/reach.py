@@ -10,13 +10,12 @@ from typing import Any
 
 from jack.arr import entries
 from jack.arr.api import ArrApi, Refused
-from jack.arr.registration import TEST_SECONDS
 from jack.config import Config, ServerConfig
 from jack.doctor.findings import Finding, fail, ok, warn
 from jack.support.files import shown
 from jack.support.http import Wire
+from jack.support.waits import PORT_LOOK_SECONDS, TEST_SECONDS
 
-LOOK_SECONDS = 2.0
 _NOTHING_FOUND = "no results"
 """In the complaint of a Test that has reached the feed and found it empty."""
 
@@ -82,7 +81,7 @@ def _objection(name: str, url: str, wanted: entries.Wanted, error: Refused) -> F
 
 def _listens(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), LOOK_SECONDS).close()
+        socket.create_connection(("127.0.0.1", port), PORT_LOOK_SECONDS).close()
     except OSError:
         return False
     return True

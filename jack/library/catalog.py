@@ -16,6 +16,7 @@ from jack.library.wire import bare_imdb, release_of, row_of
 from jack.model import MOVIES, TV, Release
 from jack.store.releases import ReleaseRow, Releases
 from jack.support.clock import Clock
+from jack.support.waits import FOLDER_RESCAN_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class Catalog:
         clock: Clock,
         folders: Sequence[Source] = (),
         servers: Sequence[ServerSource] = (),
-        rescan_seconds: float = 60.0,
+        rescan_seconds: float = FOLDER_RESCAN_SECONDS,
         own_files: Sequence[Path] = (),
     ) -> None:
         self._releases = releases

@@ -21,17 +21,12 @@ from jack.errors import JackError
 from jack.store.pictures import Picture, Pictures
 from jack.support.files import printable, shown
 from jack.support.release_title import lines_of
+from jack.support.waits import FIRST_PICTURES_SECONDS, PICTURE_SECONDS, PICTURES_TOLD_SECONDS
 
 log = logging.getLogger(__name__)
 
 BATCH_FILES = 200
 """Remembered in one transaction."""
-TELL_SECONDS = 30.0
-"""How often names follow while a large library is read for the first time."""
-FIRST_LOOK_SECONDS = 60.0
-"""After a start, when nobody has asked for the folders by then: names are ready for who does."""
-PATIENCE_SECONDS = 120.0
-"""For one file. A disk that wakes up takes fifteen, and at idle priority a busy machine is slow."""
 MAX_DEATHS = 3
 """In a row, before nothing is looked into until the next start."""
 FILES_PER_PROCESS = 2000
@@ -122,7 +117,7 @@ class PictureReader:
         return not self._thread.is_alive()
 
     def _run(self, rescanned: Rescanned) -> None:
-        if not self._wake.wait(FIRST_LOOK_SECONDS):
+        if not self._wake.wait(FIRST_PICTURES_SECONDS):
             rescanned.look_again()
         while not self._stopping.is_set():
             self._wake.wait()
@@ -141,7 +136,7 @@ class PictureReader:
         count = 0
         while not self._stopping.is_set() and (batch := self._batch()):
             count += self._read(batch)
-            if time.monotonic() - told >= TELL_SECONDS:
+            if time.monotonic() - told >= PICTURES_TOLD_SECONDS:
                 rescanned.look_again()
                 told = time.monotonic()
         if count and not self._stopping.is_set():
@@ -254,7 +249,7 @@ def _asked(process: subprocess.Popen[bytes], path: str) -> tuple[int, ...] | Non
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             while not line.endswith(b"\n"):
-                if not selector.select(PATIENCE_SECONDS):
+                if not selector.select(PICTURE_SECONDS):
                     return None
                 received = os.read(process.stdout.fileno(), 4096)
                 if not received:

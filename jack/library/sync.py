@@ -37,13 +37,11 @@ MAX_FILES = 1_000_000
 class SyncSettings:
     """How often an *arr is asked. All in seconds."""
 
-    full_seconds: float = 24 * 3600.0
-    poll_seconds: float = 300.0
+    full_seconds: float = waits.LIBRARY_PASS_SECONDS
+    poll_seconds: float = waits.LIBRARY_POLL_SECONDS
     retry_pauses: Pauses = waits.LIBRARY_PAUSES
-    ask_again_seconds: float = 3600.0
-    """Before the same movie or series is looked up a second time."""
-    ask_gap_seconds: float = 2.0
-    """Between any two look-ups, so that friends cannot make the *arr busy through us."""
+    ask_again_seconds: float = waits.LOOK_UP_AGAIN_SECONDS
+    ask_gap_seconds: float = waits.LOOK_UP_GAP_SECONDS
 
 
 class ServerSync:

@@ -37,9 +37,11 @@ from jack.support.deadlines import Deadlines
 from jack.support.heads import BrokenChunks, NotHTTP, StrictResponse, TLSInstead
 from jack.support.shortage import as_shortage
 from jack.support.tls import tls_error
+from jack.support.waits import CONNECT_TIMEOUT_SECONDS, HEADER_DEADLINE_SECONDS
 from jack.support.wire import Wire
 
 __all__ = [
+    "HEADER_DEADLINE_SECONDS",
     "Wire",
     "new_session",
     "pieces_capped",
@@ -54,10 +56,7 @@ if _URLLIB3_VERSION.startswith(("0.", "1.")):
     # It would mostly work, and then let errors through that nobody here translates.
     raise ImportError(f"urllib3 {_URLLIB3_VERSION} is too old")
 
-CONNECT_TIMEOUT_SECONDS = 10.0
 _PIECE_BYTES = 65536
-HEADER_DEADLINE_SECONDS = 30.0
-"""For the whole header block, so that a peer sending one byte at a time is let go as well."""
 
 
 _current_wire: contextvars.ContextVar[Wire | None] = contextvars.ContextVar("wire", default=None)

@@ -7,8 +7,7 @@ import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-MAX_WAIT_SECONDS = 6 * 3600.0
-"""A peer that asks for more is asked again after this long."""
+from jack.support.waits import MAX_WAIT_SECONDS as MAX_WAIT_SECONDS
 
 _DIGITS = re.compile(r"[0-9]+")
 _SURELY_TOO_LONG_DIGITS = 10

@@ -1,4 +1,4 @@
-"""Every wait that a person can feel, in one table: seconds, and what passes meanwhile.
+"""Every wait that a person can feel, in one table: how long, and what passes meanwhile.
 
 Those that the owner chooses (`retryMaxDelayMs`, `idleTimeoutMs`, ...) stand in the config. Waits of
 milliseconds, which only a processor feels, stand where they are used.
@@ -8,14 +8,75 @@ from __future__ import annotations
 
 from jack.support.pauses import Pauses
 
+# -- any exchange over HTTP ------------------------------------------------------------------------
+CONNECT_TIMEOUT_SECONDS = 10.0
+"""For a connection to stand."""
+HEADER_DEADLINE_SECONDS = 30.0
+"""For the whole head of an answer, so that one that comes byte by byte is given up as well."""
+MAX_WAIT_SECONDS = 6 * 3600.0
+"""The longest Retry-After that is kept: a peer that asks for more is asked again after this."""
+
+# -- a download ------------------------------------------------------------------------------------
+MINIMUM_WINDOW_SECONDS = 10.0
+"""The shortest time over which a peer's speed is judged too slow."""
+ASK_AGAIN_SECONDS = 1.0
+"""A file that took longer may have changed meanwhile: the peer is asked before the final name. What
+came faster is worth no second request."""
+
 # -- Radarr and Sonarr -----------------------------------------------------------------------------
 REGISTER_PAUSES = Pauses(5.0, 900.0)
 """Between tries to register with a server."""
 REGISTERED_LOOK_SECONDS = 60.0
 """Between looks whether a server with which jack is registered is still there."""
+TEST_SECONDS = 130.0
+"""For a server to save an entry: it tests what it is given, and waits 100 s for an indexer."""
+SCAN_SECONDS = 120.0
+"""For a server to take an import command: it opens its database on disks that may be asleep."""
+SYNC_SECONDS = 120.0
+"""For a server to begin a list: "20k movies in ~4 seconds" on a PC is minutes on a NAS."""
+LIST_SECONDS = 1800.0
+"""For one whole list, so that a connection that trickles for ever is given up as well."""
+LOOK_UP_SECONDS = 5.0
+"""For a server to look up one film or series, while a friend waits for the answer of a search."""
+
+# -- what is shared --------------------------------------------------------------------------------
 LIBRARY_PAUSES = Pauses(30.0, 1800.0)
 """Between tries to read the library of a server that cannot be asked."""
+LIBRARY_PASS_SECONDS = 24 * 3600.0
+"""Between two readings of a server's whole library ..."""
+LIBRARY_POLL_SECONDS = 300.0
+"""... and between looks at its history for what has changed since."""
+LOOK_UP_AGAIN_SECONDS = 3600.0
+"""Before the same film or series is looked up at a server a second time."""
+LOOK_UP_GAP_SECONDS = 2.0
+"""Between any two look-ups, so that friends cannot make the *arr busy through us."""
+FOLDER_RESCAN_SECONDS = 60.0
+"""How old the last look into the shared folders may be when somebody asks."""
+FIRST_PICTURES_SECONDS = 60.0
+"""After a start, when nobody has asked for the folders by then: names are ready for who does."""
+PICTURES_TOLD_SECONDS = 30.0
+"""How often names follow while a large library is read for the first time."""
+PICTURE_SECONDS = 120.0
+"""For one file to tell the size of its picture: a disk that wakes up takes fifteen, and at idle
+priority a busy machine is slow."""
 
 # -- those who come to jack ------------------------------------------------------------------------
 WRONG_KEY_PAUSES = Pauses(0.5, 10.0)
-"""Before the answer to a wrong key, from an address that has sent many."""
+"""Before the answer to a wrong key, from an address that has sent many ..."""
+WRONG_KEYS_FORGOTTEN_SECONDS = 600.0
+"""... until it has sent none for so long."""
+
+# -- the commands ----------------------------------------------------------------------------------
+STOP_SECONDS = 7.0
+"""For everything under way to end by itself; the promise for the whole exit is ten seconds."""
+GUARD_SECONDS = 20.0
+"""Between looks at the state folder: two stats and one row that is in memory."""
+ANSWER_SECONDS = 15.0
+"""For a running jack to grant `jack retry` or `jack cancel`."""
+REFRESH_SECONDS = 0.5
+"""Between two pictures of `jack status --watch`."""
+SPEED_SECONDS = 15.0
+"""For `jack doctor` to measure a peer: a slow one is measured for this long, not until the bytes
+are there."""
+PORT_LOOK_SECONDS = 2.0
+"""For `jack doctor` to see whether a jack listens on this machine."""

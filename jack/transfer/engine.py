@@ -15,6 +15,7 @@ from jack.model import Validator
 from jack.support.clock import Clock
 from jack.support.http import Wire
 from jack.support.statuses import error_for_status
+from jack.support.waits import ASK_AGAIN_SECONDS
 from jack.transfer import ranges
 from jack.transfer.answers import Anew, Append, Complete, Fresh, Question, Verdict, judge
 from jack.transfer.body import (
@@ -53,10 +54,6 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-
-ASK_AGAIN_SECONDS = 1.0
-"""A file that took longer may have changed meanwhile: the peer is asked before the final name. What
-came faster is worth no second request."""
 
 
 @dataclass(frozen=True)

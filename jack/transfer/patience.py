@@ -9,10 +9,9 @@ import socket
 from jack.errors import TooSlow, TransientError
 from jack.support.clock import Clock
 from jack.support.http import Wire
+from jack.support.waits import MINIMUM_WINDOW_SECONDS
 
 MINIMUM_BYTES_PER_SECOND = 1024
-MINIMUM_WINDOW_SECONDS = 10.0
-"""The shortest time over which a speed is judged."""
 _SLICE_SECONDS = 0.5
 """The longest single wait: an interruption that finds no socket to shut is noticed after this."""
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from jack.support import waits
 from jack.support.clock import Clock
+from jack.support.waits import WRONG_KEY_PAUSES, WRONG_KEYS_FORGOTTEN_SECONDS
 
 FREE = 10
 """So many wrong keys are answered at once: a key that was changed is no guess."""
-FORGOTTEN_AFTER_SECONDS = 600.0
 MOST_ADDRESSES = 1024
 _MOST_COUNTED = FREE + 10
 
@@ -28,9 +27,9 @@ class Guesses:
         now = self._clock.monotonic()
         with self._lock:
             count, last_seconds = self._counts.pop(home, (0, now))
-            if now - last_seconds > FORGOTTEN_AFTER_SECONDS:
+            if now - last_seconds > WRONG_KEYS_FORGOTTEN_SECONDS:
                 count = 0
             self._counts[home] = (min(count + 1, _MOST_COUNTED), now)
             while len(self._counts) > MOST_ADDRESSES:
                 self._counts.popitem(last=False)
-        return waits.WRONG_KEY_PAUSES.after(count - FREE + 1) if count >= FREE else 0.0
+        return WRONG_KEY_PAUSES.after(count - FREE + 1) if count >= FREE else 0.0

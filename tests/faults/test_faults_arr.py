@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from jack.arr.api import ArrApi
-from jack.arr.client import SCAN_SECONDS
 from jack.errors import JackError
+from jack.support.waits import SCAN_SECONDS
 from tests.arr.conftest import MemoryJournal, SteppedClock
 from tests.arr.test_import import Stand
 from tests.support.fake_arr_imports import ImportingArr

@@ -23,7 +23,7 @@ import requests
 from flask import Flask
 
 from jack import http_side
-from jack.support.waits import WRONG_KEY_PAUSES
+from jack.support.waits import WRONG_KEY_PAUSES, WRONG_KEYS_FORGOTTEN_SECONDS
 from jack.web import channel, crowd, guesses, server
 from jack.web.peer_api import MAX_LONG_LISTS
 from tests.scenarios.harness import Jack
@@ -385,7 +385,7 @@ def test_the_memory_of_wrong_keys_is_bounded_and_passes() -> None:
     for _ in range(guesses.FREE):
         counted.wrong("b")
     assert counted.wrong("b") > 0
-    clock.advance(guesses.FORGOTTEN_AFTER_SECONDS + 1)
+    clock.advance(WRONG_KEYS_FORGOTTEN_SECONDS + 1)
     assert counted.wrong("b") == 0.0
 
 
