@@ -19,7 +19,7 @@ from jack.arr.paths import untranslate
 from jack.errors import ProtocolError
 from jack.support.http import Wire
 
-GRABBED, IMPORTED = 1, 3
+GRABBED, IMPORTED, FAILED = 1, 3, 4
 """`eventType` in /api/v3/history: integers there, the same in both programs."""
 PAGE_RECORDS = 100
 MAX_PAGES = 10
@@ -52,12 +52,18 @@ class Grab:
 class _Record:
     id: int
     date: datetime
+    title: str
     data: Mapping[str, str]
     movie_id: int | None
     series_id: int | None
     episode_id: int | None
     download_id: str
     """The download client's name for it, an info hash; "" for a file found in a watched folder."""
+
+    @property
+    def is_of(self) -> tuple[object, ...]:
+        """What it is about: the film or episode, and the release."""
+        return (self.movie_id, self.series_id, self.episode_id, self.title)
 
 
 class History:
@@ -101,16 +107,19 @@ class History:
 
     def imports(self, arr_path: str, info_hash: str | None, after: int, wire: Wire) -> list[Proof]:
         """The imports with an id above `after` that name the file at `arr_path` (as the *arr sees
-        it) or the grab of that info hash; the oldest first.
+        it) or the grab of that info hash; the oldest first. An import that had begun to be written
+        down before is none of them.
 
         Dates are not looked at: the clock of that machine may be any other than ours, and jump.
         """
         found: dict[tuple[str | None, ...], list[_Record]] = {}
         for record in self._records(IMPORTED, wire, after):
-            if _names(record, arr_path, info_hash):
+            can_be_told_apart = record.id > after or "fileid" in record.data
+            if can_be_told_apart and self._names(record, arr_path, info_hash):
                 one_import = tuple(record.data.get(name) for name in _ONE_IMPORT)
                 found.setdefault(one_import, []).append(record)
-        groups = sorted(found.values(), key=lambda records: min(each.id for each in records))
+        newer = [group for group in found.values() if min(each.id for each in group) > after]
+        groups = sorted(newer, key=lambda records: min(each.id for each in records))
         return [
             Proof(tuple(sorted(each.id for each in group)), self._in_library(group[0]))
             for group in groups
@@ -119,6 +128,29 @@ class History:
     def _in_library(self, record: _Record) -> Path | None:
         path = record.data.get("importedpath")
         return Path(untranslate(path, self._api.server.path_map)) if path else None
+
+    def _names(self, record: _Record, arr_path: str, info_hash: str | None) -> bool:
+        """Whether the import is of this grab or, where the record names none, of this path. One
+        that names another torrent is another download's, whatever the path.
+        """
+        for its in (record.download_id, record.data.get("torrentinfohash", "")):
+            if _INFO_HASH.fullmatch(its):
+                return info_hash is not None and its.lower() == info_hash.lower()
+        dropped, path_map = record.data.get("droppedpath", ""), self._api.server.path_map
+        if _same_path(dropped, arr_path):
+            return True
+        return untranslate(dropped, path_map) == untranslate(arr_path, path_map)
+
+    def has_failed(self, record_id: int, wire: Wire) -> bool:
+        """Whether that grab was called failed since: by us, whose request it may have taken though
+        its answer did not arrive, or by a person. Also true of a grab that it has forgotten.
+        """
+        grabs = (record for record in self._records(GRABBED, wire) if record.id == record_id)
+        grab = next(grabs, None)
+        failures = self._records(FAILED, wire, record_id)
+        return grab is None or any(
+            record.id > record_id and record.is_of == grab.is_of for record in failures
+        )
 
     def report_failed(self, record_id: int, wire: Wire) -> None:
         """Tell that the grab of this record came to nothing; the *arr then looks for another.
@@ -138,14 +170,13 @@ class History:
         )
 
     def _records(self, event: int, wire: Wire, after: int = 0) -> Iterator[_Record]:
-        """Records of one kind with an id above `after`, newest first, page by page as they are
-        needed; behind a whole page of lower ids there are none.
+        """Records of one kind, newest first, page by page as they are needed: all with an id above
+        `after`, and some below. Behind a whole page of lower ids there are no higher ones.
         """
         for page in range(1, MAX_PAGES + 1):
             count, records = self._page(page, event, wire)
-            newer = [record for record in records if record.id > after]
-            yield from newer
-            if count < PAGE_RECORDS or not newer:
+            yield from records
+            if count < PAGE_RECORDS or all(record.id <= after for record in records):
                 return
 
     def _page(self, page: int, event: int | None, wire: Wire) -> tuple[int, list[_Record]]:
@@ -181,6 +212,7 @@ def _record(entry: Any) -> _Record | None:
     return _Record(
         number,
         date,
+        title if isinstance(title := entry.get("sourceTitle"), str) else "",
         {str(key).lower(): value for key, value in words if isinstance(value, str)},
         _id(entry.get("movieId")),
         _id(entry.get("seriesId")),
@@ -194,16 +226,6 @@ def _is_of(record: _Record, info_hash: str | None, guid: str | None) -> bool:
     if info_hash and its_hash == info_hash.lower():
         return True
     return bool(guid) and record.data.get("guid") == guid
-
-
-def _names(record: _Record, arr_path: str, info_hash: str | None) -> bool:
-    """Whether the import is of this grab or, where the record names none, of this path. One that
-    names another torrent is another download's, whatever the path.
-    """
-    for its in (record.download_id, record.data.get("torrentinfohash", "")):
-        if _INFO_HASH.fullmatch(its):
-            return info_hash is not None and its.lower() == info_hash.lower()
-    return _same_path(record.data.get("droppedpath", ""), arr_path)
 
 
 def _is_very(record: _Record, info_hash: str | None, guid: str) -> bool:

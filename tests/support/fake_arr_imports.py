@@ -96,6 +96,11 @@ class ImportingArr(FakeArr):
         with self._changed:
             self._move(path)
 
+    def import_by_another_client(self, path: str, info_hash: str) -> None:
+        """A torrent client had a file of that path, and its own torrent is what was imported."""
+        with self._changed:
+            self._move(path, info_hash.upper())
+
     def live_on(self, count: int) -> None:
         """So many records of other downloads are written."""
         with self._changed:
@@ -311,6 +316,7 @@ class ImportingArr(FakeArr):
     ) -> int:
         number = self.highest_id + 1
         when = self.now() + self.clock_off - timedelta(seconds=age_seconds)
+        when += timedelta(microseconds=number)  # no two at one moment
         self.history.append(
             records.new_record(self.kind, number, when, event, title, data, ids, download_id)
         )
