@@ -31,7 +31,9 @@ from jack.store.guard import StateGuard
 from jack.store.lock import StateLock
 from jack.support.clock import Clock, SystemClock
 from jack.support.mounts import network_file_system
+from jack.support.threads import NoThread
 from jack.support.waits import GUARD_SECONDS, STOP_SECONDS
+from jack.support.wire import watch_deadlines
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
             from jack.http_side import check_port, start_http_side
 
             check_port(config)  # before anything is changed
+        watch_deadlines()
         database = Database(config.jack.state_path)
         stack.callback(database.close)
         watch = _Watch(signals, StateGuard(database, lock.path), clock)
@@ -125,7 +128,7 @@ class _Watch:
         self._hung_up = signals.hung_up
         self._guard = guard
         self._clock = clock
-        self._dead: str | None = None
+        self._problem: str | None = None
 
     @contextlib.contextmanager
     def excepthook(self) -> Iterator[None]:
@@ -136,11 +139,14 @@ class _Watch:
         before = threading.excepthook
 
         def note(died: threading.ExceptHookArgs) -> None:
+            if issubclass(died.exc_type, NoThread):
+                self._problem = str(died.exc_value)
+                return
             name = died.thread.name if died.thread is not None else "unknown"
             trace = (died.exc_type, died.exc_value or died.exc_type(), died.exc_traceback)
             log.error("the %s thread ended in a bug", name, exc_info=trace)
             if not type(died.thread).__module__.startswith("watchdog"):
-                self._dead = name
+                self._problem = f"the {name} thread has died"
 
         threading.excepthook = note
         try:
@@ -171,9 +177,8 @@ class _Watch:
             log.info("SIGHUP: jack goes on; it reads its config at the start only")
 
     def _death(self, threads: list[threading.Thread]) -> str | None:
-        dead = [thread.name for thread in threads if not thread.is_alive()]
-        name = self._dead or next(iter(dead), None)
-        return None if name is None else f"the {name} thread has died"
+        dead = (thread.name for thread in threads if not thread.is_alive())
+        return self._problem or next((f"the {name} thread has died" for name in dead), None)
 
 
 def _warn_of_network(state_path: Path) -> None:

@@ -18,7 +18,6 @@ from jack.arr.imports import Importer
 from jack.blackhole.intake import Inbox, Intake
 from jack.blackhole.watcher import Watcher
 from jack.config import Config, DownloadsConfig, folders_mixed
-from jack.downloads.agenda import Agenda
 from jack.downloads.claims import Claims
 from jack.downloads.entry import Entry
 from jack.downloads.friends import Friends
@@ -41,6 +40,8 @@ from jack.store.volumes import Volumes
 from jack.support.clock import Clock
 from jack.support.files import make_folders
 from jack.support.logs import Redactor
+from jack.support.threads import start as start_thread
+from jack.support.timer import Timer
 from jack.transfer.engine import Engine, TransferSettings
 from jack.transfer.sink import block_bytes
 from jack.transfer.space import SpaceLedger
@@ -60,7 +61,7 @@ class DownloadSide:
         self._settings = settings
         self._database = database
         self._clock = clock
-        self._agenda = Agenda(clock)
+        self.timer = Timer(clock)
         self._downloads = Downloads(database, clock, Redactor(config.secrets()).clean)
         self._facts = Facts(database)
         self._volumes = Volumes(self._downloads, self._facts)
@@ -116,7 +117,7 @@ class DownloadSide:
         lanes = Lanes(
             len(clients),
             gate.closed_seconds,
-            lambda seconds, peer_id, go: self._agenda.after(seconds, ("lane", peer_id), go),
+            lambda seconds, peer_id, go: self.timer.after(seconds, go, ("lane", peer_id)),
         )
         return Friends(clients, gate, self._policy, self._jitter), lanes
 
@@ -157,7 +158,7 @@ class DownloadSide:
             downloads=self._downloads,
             claims=self._claims,
             friends=self._friends,
-            agenda=self._agenda,
+            timer=self.timer,
             lanes=self._lanes,
             job=job,
             settling=self._settling,
@@ -218,7 +219,7 @@ class DownloadSide:
         count = self._entry.redrive()
         self._importer.start()
         self._grant_wishes()
-        self._spawn("agenda", lambda: self._agenda.run(stop))
+        self._spawn("timer", self.timer.run)
         self._watcher.start()
         self._spawn("intake", lambda: self._intake.run(stop))
         log.info(
@@ -236,6 +237,13 @@ class DownloadSide:
         self._watcher.check()
         self.problem = folders_mixed(self._settings.watch_path, self._settings.completed_path)
 
+    def settled(self) -> bool:
+        """Whether all that is left to do waits for its time, for the folder or for a person. Looked
+        at twice: the one may have handed over to the other meanwhile.
+        """
+        parts = (self._service, self._lanes, self.timer)
+        return all(part.is_idle for part in (*parts, *parts))
+
     def stop(self, seconds: float) -> bool:
         """The way in first, then the work, then the bookkeeping. False when something still
         hangs.
@@ -245,7 +253,7 @@ class DownloadSide:
         self._grabs.stop()
         self._service.stop()
         self._lanes.close()
-        self._agenda.wake()
+        self.timer.stop()
         ended = self._service.join(seconds)
         ended = self._lanes.join(1.0) and ended
         ended = self._importer.stop(1.0) and ended
@@ -261,7 +269,7 @@ class DownloadSide:
                 work()
 
         thread = threading.Thread(target=live, name=name)
-        thread.start()
+        start_thread(thread)
         self.threads.append(thread)
 
     def _grant_wishes(self) -> None:
@@ -271,7 +279,7 @@ class DownloadSide:
         except StorageError as error:
             log.error("%s; looked at again soon", error)
         finally:
-            self._agenda.after(WISH_LOOK_SECONDS, "wishes", self._grant_wishes)
+            self.timer.after(WISH_LOOK_SECONDS, self._grant_wishes, "wishes")
 
 
 def _make_folder(folder: Path) -> None:

@@ -7,8 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from jack.support.wire import watch_deadlines
 from tests.support.clock import FakeClock
 from tests.support.ports import Port
+
+
+@pytest.fixture(scope="session", autouse=True)
+def deadlines() -> None:
+    """The one thread that watches sockets: tests that count threads know it from the start."""
+    watch_deadlines()
 
 
 @pytest.fixture

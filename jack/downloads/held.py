@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from jack.downloads.agenda import Agenda
 from jack.downloads.friends import Friends
 from jack.downloads.lanes import Lanes
 from jack.downloads.retry import SHORTAGE_LOOK_SECONDS, RetryPolicy
@@ -22,6 +21,7 @@ from jack.store.downloads import Downloads
 from jack.support.clock import Clock
 from jack.support.http import Wire
 from jack.support.shortage import as_shortage
+from jack.support.timer import Timer
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class HeldDownloads:
         downloads: Downloads,
         friends: Friends,
         lanes: Lanes,
-        agenda: Agenda,
+        timer: Timer,
         policy: RetryPolicy,
         clock: Clock,
         go_on: Callable[[Sequence[int]], None],
@@ -52,7 +52,7 @@ class HeldDownloads:
         self._downloads = downloads
         self._friends = friends
         self._lanes = lanes
-        self._agenda = agenda
+        self._timer = timer
         self._policy = policy
         self._clock = clock
         self._go_on = go_on
@@ -131,7 +131,7 @@ class HeldDownloads:
             return sorted(self._held.pop(peer_id, set()))
 
     def _look_later(self, peer_id: str, seconds: float) -> None:
-        self._agenda.after(seconds, ("peer", peer_id), lambda: self._look(peer_id))
+        self._timer.after(seconds, lambda: self._look(peer_id), ("peer", peer_id))
 
     def _look(self, peer_id: str) -> None:
         """The peer may be asked again: its downloads go on, or one probe goes ahead of them."""

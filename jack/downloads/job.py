@@ -1,17 +1,16 @@
-"""One download in one pool thread: the retry loop around single attempts."""
+"""One attempt of one download, in a thread of the pool, and what its end means."""
 
 from __future__ import annotations
 
 import logging
 import os
 import threading
-from collections.abc import Callable
 from typing import Protocol
 
 from jack.downloads.adoption import AskVersion
 from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
-from jack.downloads.remote import RemoteFile
+from jack.downloads.remote import Exchanges, RemoteFile
 from jack.downloads.retry import (
     DATABASE_RETRY_SECONDS,
     SHORTAGE_LOOK_SECONDS,
@@ -23,7 +22,6 @@ from jack.downloads.retry import (
     judge,
 )
 from jack.downloads.row_ledger import RowLedger
-from jack.downloads.slots import Slots
 from jack.errors import (
     Interrupted,
     JackError,
@@ -43,10 +41,8 @@ from jack.transfer.engine import Engine, Progress, TransferState
 
 log = logging.getLogger(__name__)
 
-SHORT_WAIT_SECONDS = 5.0
-"""A longer wait gives the slot back."""
-NEVER_IN_A_SLOT = frozenset({WaitReason.SPACE, WaitReason.UNREACHABLE, WaitReason.REFUSED})
-"""What ends by a look from outside: a statvfs, or a probe of the peer."""
+CLAIMED_LOOK_SECONDS = 5.0
+"""When a download whose file another one is at work on is looked at again."""
 OLD_SECONDS = 60.0
 """After so long the metadata is read again before bytes that no strong ETag names are resumed."""
 FRUITFUL_BYTES = 64 * 1024
@@ -77,52 +73,14 @@ class Desk(Protocol):
     def postponed(self, download: Download, wait: Wait, error: JackError) -> None: ...
 
     def interrupted(self, download_id: int) -> None:
-        """The run was told to stop; its last attempt, if one was under way, is recorded."""
+        """The attempt was told to stop; what it has brought is recorded."""
 
     def later(self, download_id: int, seconds: float) -> None:
         """Put the download back to work in `seconds`."""
 
 
-class Run:
-    """The handle by which others reach a running download."""
-
-    def __init__(self) -> None:
-        self.nudge = threading.Event()
-        """Set when the rest between two attempts must end early."""
-        self._lock = threading.Lock()
-        self._wires: list[Wire] = []
-        self._stopped: Interrupted | None = None
-
-    def new_wire(self) -> Wire:
-        """A wire for a new transfer of this run; already aborted when the run was stopped."""
-        return self._watched(Wire(), beside=0)
-
-    def new_wire_beside(self) -> Wire:
-        """A wire for a look at the metadata while the transfer keeps its own."""
-        return self._watched(Wire(), beside=1)
-
-    def _watched(self, wire: Wire, beside: int) -> Wire:
-        with self._lock:
-            self._wires = [*self._wires[:beside], wire]
-            if self._stopped is not None:
-                wire.abort(self._stopped)
-        return wire
-
-    @property
-    def is_stopped(self) -> bool:
-        return self._stopped is not None
-
-    def stop(self, reason: str) -> None:
-        """End the attempt or the rest between two attempts. What was received is recorded first."""
-        with self._lock:
-            self._stopped = Interrupted(reason)
-            for wire in self._wires:
-                wire.abort(self._stopped)
-        self.nudge.set()
-
-
 class Job:
-    """Runs downloads; one instance serves all threads of the pool."""
+    """Makes attempts; one instance serves all threads of the pool."""
 
     def __init__(
         self,
@@ -134,7 +92,6 @@ class Job:
         policy: RetryPolicy,
         jitter: Jitter,
         clock: Clock,
-        pause: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
         self._database = database
         self._downloads = downloads
@@ -144,36 +101,33 @@ class Job:
         self._policy = policy
         self._jitter = jitter
         self._clock = clock
-        self._pause = pause
         self._lock = threading.Lock()
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[int, Exchanges] = {}
         self._ended_at: dict[int, float] = {}
         """When the last attempt of a download that waits has ended; the clock's monotonic time."""
         self._stopping = False
 
-    def run(self, download_id: int, desk: Desk, slots: Slots) -> None:
-        """The whole stay in a slot: attempts and short waits, until the download settles or must
-        wait long.
-        """
-        run = Run()
+    def run(self, download_id: int, desk: Desk) -> None:
+        """One attempt, after which the download has settled or waits for the timer."""
+        exchanges = Exchanges()
         with self._lock:
-            self._runs[download_id] = run
+            self._runs[download_id] = exchanges
             if self._stopping:
-                run.stop("jack is stopping")
+                exchanges.end("jack is stopping")
         try:
             self._database.keep_connection()
             try:
-                self._loop(download_id, run, desk, slots)
+                self._attempt(download_id, exchanges, desk)
             finally:
                 with self._lock:
                     self._runs.pop(download_id, None)
-                if run.is_stopped:
+                if exchanges.is_ended:
                     desk.interrupted(download_id)
         except Exception as error:
             trouble = as_shortage(error) or error
             if not isinstance(trouble, StorageError):
                 # A bug in the rules: the thread and its slot live on.
-                log.exception("download %d hit a bug between two attempts", download_id)
+                log.exception("download %d hit a bug beside its transfer", download_id)
                 self._give_up(download_id, desk, error)
                 return
             is_short = isinstance(trouble, Shortage)
@@ -192,47 +146,30 @@ class Job:
     def stop(self, download_id: int, reason: str) -> bool:
         """Reach into the running download, if it runs."""
         with self._lock:
-            run = self._runs.get(download_id)
-        if run is not None:
-            run.stop(reason)
-        return run is not None
+            exchanges = self._runs.get(download_id)
+        if exchanges is not None:
+            exchanges.end(reason)
+        return exchanges is not None
 
     def stop_all(self) -> None:
         with self._lock:
             self._stopping = True
             runs = list(self._runs.values())
-        for run in runs:
-            run.stop("jack is stopping")
+        for exchanges in runs:
+            exchanges.end("jack is stopping")
 
-    def _loop(self, download_id: int, run: Run, desk: Desk, slots: Slots) -> None:
-        while True:
-            download = self._downloads.get(download_id)
-            if download is None or not desk.may_start(download):
-                return
-            with self._claims.at_work_on(download.dest_path) as is_ours:
-                wait = self._one_attempt(download, run, desk) if is_ours else None
-            if not is_ours:
-                desk.later(download_id, SHORT_WAIT_SECONDS)
-            if wait is None:
-                return
-            if wait.delay_seconds > SHORT_WAIT_SECONDS or wait.reason in NEVER_IN_A_SLOT:
-                desk.later(download_id, wait.delay_seconds)
-                return
-            if not self._rest(download_id, wait.delay_seconds, run, desk, slots):
-                return
+    def _attempt(self, download_id: int, exchanges: Exchanges, desk: Desk) -> None:
+        download = self._downloads.get(download_id)
+        if download is None or not desk.may_start(download):
+            return
+        with self._claims.at_work_on(download.dest_path) as is_ours:
+            wait = self._try(download, exchanges, desk) if is_ours else None
+        if not is_ours:
+            desk.later(download_id, CLAIMED_LOOK_SECONDS)
+        elif wait is not None:
+            desk.later(download_id, wait.delay_seconds)
 
-    def _rest(self, download_id: int, seconds: float, run: Run, desk: Desk, slots: Slots) -> bool:
-        """Sleep in the slot while nobody else wants it; True when the next attempt is due here."""
-        if slots.rest(download_id, run.nudge.set):
-            woken = self._pause(run.nudge, seconds)
-            slots.end_rest(download_id)
-            if not woken:
-                return True
-        if not run.is_stopped:
-            desk.later(download_id, seconds)
-        return False
-
-    def _one_attempt(self, before: Download, run: Run, desk: Desk) -> Wait | None:
+    def _try(self, before: Download, exchanges: Exchanges, desk: Desk) -> Wait | None:
         """None when the download has settled or was put aside."""
         adopted = desk.adopt(before)
         if adopted:
@@ -244,10 +181,10 @@ class Job:
             return None
         progress = Progress()
         try:
-            remote = RemoteFile(client, download.item_id, self._clock, run.new_wire_beside)
+            remote = RemoteFile(client, download.item_id, self._clock, exchanges)
             if adopted is None and desk.adopt(download, remote.validator):
                 return None
-            size = self._transfer(download, remote, run, progress)
+            size = self._transfer(download, remote, exchanges.transfer, progress)
         except Interrupted:
             return None
         except NameTaken as error:
@@ -268,9 +205,8 @@ class Job:
         return None
 
     def _transfer(
-        self, download: Download, remote: RemoteFile, run: Run, progress: Progress
+        self, download: Download, remote: RemoteFile, wire: Wire, progress: Progress
     ) -> int:
-        wire = run.new_wire()
         ledger = RowLedger(self._database, self._downloads, download, remote)
         ended = self._ended_at.pop(download.id, None)
         state = TransferState(

@@ -11,8 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from jack.downloads.retry import SHORTAGE_LOOK_SECONDS
-from jack.support.pools import join_pool, surface
+from jack.support.threads import give
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +27,13 @@ class Lanes:
         self,
         peers: int,
         pause_seconds: Callable[[str], float],
-        later: Callable[[float, str, Task], None],
+        later: Callable[[float, str, Task], object],
     ) -> None:
         self._pause_seconds = pause_seconds
         self._later = later
-        self._lock = threading.Lock()
+        self._lock = threading.Condition(threading.Lock())
         self._lines: dict[str, deque[Task]] = {}
         self._busy: set[str] = set()
-        self._worked: set[str] = set()
         self._closed = False
         self._pool = ThreadPoolExecutor(max(1, peers), thread_name_prefix="lane")
 
@@ -49,46 +47,39 @@ class Lanes:
                 line.append(task)
         self._start(peer_id)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether every line is empty or stands still."""
+        return not self._busy
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
             self._lines.clear()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False)
 
     def join(self, seconds: float) -> bool:
         """After `close`: wait for the requests still under way; False when some have not ended in
         time.
         """
-        return join_pool(self._pool, seconds)
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._busy, seconds)
 
     def _start(self, peer_id: str) -> None:
         with self._lock:
             if self._closed or peer_id in self._busy or not self._lines.get(peer_id):
                 return
             self._busy.add(peer_id)
-            try:
-                self._pool.submit(self._work, peer_id).add_done_callback(surface)
-                return
-            except RuntimeError as error:
-                self._busy.discard(peer_id)
-                if self._closed:
-                    return
-                log.error("no thread for requests to peer %s (%s); next try soon", peer_id, error)
-        self._later(SHORTAGE_LOOK_SECONDS, peer_id, lambda: self._start(peer_id))
+            give(self._pool, self._work, peer_id)
 
     def _work(self, peer_id: str) -> None:
-        with self._lock:
-            # The pool may remember a task for which it had no thread: one line, one thread.
-            if peer_id in self._worked:
-                return
-            self._worked.add(peer_id)
         try:
             while (task := self._next(peer_id)) is not None:
                 self._run(peer_id, task)
         finally:
             with self._lock:
-                self._worked.discard(peer_id)
                 self._busy.discard(peer_id)
+                self._lock.notify_all()
         pause = self._pause_seconds(peer_id)
         if pause > 0:
             self._later(pause, peer_id, lambda: self._start(peer_id))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from jack.errors import JackError
+from jack.errors import Interrupted, JackError
 from jack.model import Release, Validator
 from jack.peers.client import PeerClient
 from jack.support.clock import Clock
@@ -16,17 +17,48 @@ from jack.transfer import ranges
 from jack.transfer.engine import OpenFile
 
 
+class Exchanges:
+    """What one attempt has under way at the peer; any thread can end it."""
+
+    def __init__(self) -> None:
+        self.transfer = Wire()
+        """The file itself."""
+        self._lock = threading.Lock()
+        self._beside = Wire()
+        self._ended: Interrupted | None = None
+
+    def beside(self) -> Wire:
+        """For one more look at the metadata while the transfer keeps its own."""
+        with self._lock:
+            self._beside = Wire()
+            if self._ended is not None:
+                self._beside.abort(self._ended)
+            return self._beside
+
+    @property
+    def is_ended(self) -> bool:
+        return self._ended is not None
+
+    def end(self, reason: str) -> None:
+        """End the attempt, also one that has not asked anything yet. What was received is recorded
+        first.
+        """
+        with self._lock:
+            self._ended = Interrupted(reason)
+            self.transfer.abort(self._ended)
+            self._beside.abort(self._ended)
+
+
 class RemoteFile:
     """Asks for it and about it. Everything raises like the peer's client."""
 
     def __init__(
-        self, client: PeerClient, item_id: str, clock: Clock, new_wire: Callable[[], Wire]
+        self, client: PeerClient, item_id: str, clock: Clock, exchanges: Exchanges
     ) -> None:
-        """`new_wire`: for a request beside the one for the file."""
         self._client = client
         self._item_id = item_id
         self._clock = clock
-        self._new_wire = new_wire
+        self._exchanges = exchanges
         self.open: OpenFile = partial(client.open_file, item_id)
 
     @property
@@ -34,12 +66,12 @@ class RemoteFile:
         return self._client.peer.name
 
     def release(self) -> Release:
-        return self._client.get_release(self._item_id, self._new_wire())
+        return self._client.get_release(self._item_id, self._exchanges.beside())
 
     def validator(self) -> Validator:
         """Of the file as it is now; without content when a HEAD tells nothing: many peers know no
         HEAD, and answer an error or whatever they like."""
-        response = self._client.head_file(self._item_id, self._new_wire())
+        response = self._client.head_file(self._item_id, self._exchanges.beside())
         with contextlib.closing(response):
             if response.status_code != 200:
                 return Validator()

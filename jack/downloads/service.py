@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -11,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from jack.downloads.adoption import Adoption, AskVersion, Unasked
-from jack.downloads.agenda import Agenda
 from jack.downloads.claims import Claims
 from jack.downloads.disks import Disks
 from jack.downloads.explain import size_text
@@ -40,11 +38,12 @@ from jack.store.volumes import Volumes
 from jack.support.clock import Clock
 from jack.support.files import printable
 from jack.support.shortage import as_shortage
+from jack.support.timer import Timer
 
 log = logging.getLogger(__name__)
 
 STEPS_AT_ONCE = 50
-"""Downloads that get their next step before the agenda looks at what else is due."""
+"""Downloads that get their next step before the timer looks at what else is due."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Parts:
     downloads: Downloads
     claims: Claims
     friends: Friends
-    agenda: Agenda
+    timer: Timer
     lanes: Lanes
     job: Job
     settling: Settling
@@ -75,13 +74,13 @@ class DownloadService:
 
     def __init__(self, parts: Parts) -> None:
         self._p = parts
-        self._slots = Slots(parts.slots, lambda id_: parts.job.run(id_, self, self._slots))
+        self._slots = Slots(parts.slots, self)
         self._held = HeldDownloads(
             parts.database,
             parts.downloads,
             parts.friends,
             parts.lanes,
-            parts.agenda,
+            parts.timer,
             parts.policy,
             parts.clock,
             go_on=self.go_on,
@@ -90,7 +89,6 @@ class DownloadService:
         parts.friends.on_pause(self._held.note_pause)
         self._lock = threading.Lock()
         self._cancelling: set[int] = set()
-        self._serial = itertools.count()
         self._adoption = Adoption(parts.downloads)
         self._naming = Naming(parts.downloads)
         self._disks = Disks(parts.volumes, parts.downloads)
@@ -126,9 +124,13 @@ class DownloadService:
         self._held.hold(download)
         return False
 
+    def attempt(self, download_id: int) -> None:
+        """For the slots: one attempt, and then the download settles or waits for the timer."""
+        self._p.job.run(download_id, self)
+
     def later(self, download_id: int, seconds: float) -> None:
-        """Give the download its next step in `seconds`; 0 is soon, in the agenda's thread."""
-        self._p.agenda.after(seconds, ("row", download_id), lambda: self._dispatch_id(download_id))
+        """Give the download its next step in `seconds`; 0 is soon, in the timer's thread."""
+        self._p.timer.after(seconds, lambda: self._dispatch_id(download_id), ("row", download_id))
 
     def go_on(self, ids: Sequence[int], seconds: float = 0.0, first: int = 0) -> None:
         """Give many downloads, from position `first`, their next step in `seconds`: some at a time,
@@ -142,7 +144,7 @@ class DownloadService:
             self.go_on(ids, first=end)
 
         if first < len(ids):
-            self._p.agenda.after(seconds, ("rows", next(self._serial)), step)
+            self._p.timer.after(seconds, step)
 
     def _dispatch_id(self, download_id: int) -> None:
         try:
@@ -233,11 +235,7 @@ class DownloadService:
             self._p.handover.tell(download)
         except StorageError as error:
             log.error("download %d: %s; goes on in 30 s", download.id, error)
-            self._p.agenda.after(
-                DATABASE_RETRY_SECONDS,
-                ("after", download.id),
-                lambda: self._after_completion(download),
-            )
+            self._p.timer.after(DATABASE_RETRY_SECONDS, lambda: self._after_completion(download))
 
     def failed(self, download: Download, sentence: str) -> None:
         """For good: the row says why, the `.part` stays, the stub is parked, and the server that
@@ -312,7 +310,6 @@ class DownloadService:
 
     def grant_wishes(self) -> None:
         """What `jack retry` and `jack cancel` have asked for since the last look."""
-        self._slots.pump()  # a machine out of threads gets another chance
         for download_id, wish in self._p.downloads.wishes():
             if wish == "cancel":
                 self._cancel(download_id)
@@ -321,7 +318,7 @@ class DownloadService:
 
     def _cancel(self, download_id: int) -> None:
         self._slots.withdraw(download_id)
-        self._p.agenda.cancel(("row", download_id))
+        self._p.timer.cancel(("row", download_id))
         with self._lock:
             self._cancelling.add(download_id)
         if not self._p.job.stop(download_id, "cancelled"):
@@ -362,6 +359,11 @@ class DownloadService:
 
     # -- at the end ------------------------------------------------------------------------------
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing waits for a slot."""
+        return self._slots.is_idle
+
     def stop(self) -> None:
         """Take no new work and end what runs; every byte received is recorded before a job
         returns.
@@ -378,7 +380,7 @@ class DownloadService:
     def _settled(self, download: Download) -> None:
         """The next one for the same file may go on, and its stub is a new grab."""
         self._p.claims.release(download.torrent_filename, download.stub)
-        self._p.agenda.cancel(("row", download.id))
+        self._p.timer.cancel(("row", download.id))
         self._held.let_go(download)
         followers = self._p.downloads.followers(download)
         for follower in followers[1:]:

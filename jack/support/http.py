@@ -33,7 +33,6 @@ from jack.errors import (
     ProtocolError,
     TransientError,
 )
-from jack.support.deadlines import Deadlines
 from jack.support.heads import BrokenChunks, NotHTTP, StrictResponse, TLSInstead
 from jack.support.shortage import as_shortage
 from jack.support.tls import tls_error
@@ -141,23 +140,15 @@ class _Adapter(HTTPAdapter):
         }
 
 
-class _Session(requests.Session):
-    def __init__(self) -> None:
-        super().__init__()
-        self.deadlines = Deadlines()
-
-    def close(self) -> None:
-        self.deadlines.close()
-        super().close()
-
-
-def new_session(headers: Mapping[str, str], ca_file: str | None, pool_size: int) -> _Session:
+def new_session(
+    headers: Mapping[str, str], ca_file: str | None, pool_size: int
+) -> requests.Session:
     """A session that keeps connections alive and nothing else.
 
     Requests go past what requests.Session does with the environment, cookies and redirects (see
     `_exchange`): a proxy variable, a .netrc or another host would get to see the key.
     """
-    session = _Session()
+    session = requests.Session()
     session.verify = ca_file or True
     session.headers.clear()
     session.headers.update({"User-Agent": "jack", "Accept-Encoding": "identity", **headers})
@@ -168,7 +159,7 @@ def new_session(headers: Mapping[str, str], ca_file: str | None, pool_size: int)
 
 
 def send(
-    session: _Session,
+    session: requests.Session,
     method: str,
     url: str,
     *,
@@ -195,7 +186,7 @@ class _StaleConnection(TransientError):
 
 
 def _send_once(
-    session: _Session,
+    session: requests.Session,
     method: str,
     url: str,
     who: str,
@@ -205,7 +196,6 @@ def _send_once(
     header_seconds: float,
 ) -> requests.Response:
     wire.check()
-    wire.watched_by(session.deadlines)
     token = _current_wire.set(wire)
     wire.bind(None)
     wire.fresh = False
@@ -226,7 +216,7 @@ def _send_once(
 
 
 def _exchange(
-    session: _Session,
+    session: requests.Session,
     method: str,
     url: str,
     headers: Mapping[str, str],

@@ -7,8 +7,18 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from jack.errors import JackError, Shortage, TransientError
-from jack.support.deadlines import Deadlines
+from jack.errors import JackError, TransientError
+from jack.support.clock import SystemClock
+from jack.support.timer import Timer
+
+_deadlines = Timer(SystemClock())
+"""Of all exchanges of the process: a thread per wait would cost more than the small requests it
+watches."""
+
+
+def watch_deadlines() -> None:
+    """Have the thread for it from the start on. Raises NoThread when there is none to be had."""
+    _deadlines.started("deadlines")
 
 
 class Wire:
@@ -20,7 +30,6 @@ class Wire:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._reason: JackError | None = None
-        self._deadlines: Deadlines | None = None
         self.fresh = True
         """False when the exchange went over a kept-alive connection."""
 
@@ -67,16 +76,8 @@ class Wire:
         def late() -> None:
             self.abort(TransientError(f"{what} took longer than {seconds:g} s"))
 
-        deadlines = self._deadlines = self._deadlines or Deadlines()
-        try:
-            ticket = deadlines.add(seconds, late)
-        except RuntimeError as problem:
-            raise Shortage(f"no thread left to watch a connection with ({problem})") from problem
+        ticket = _deadlines.started("deadlines").after(seconds, late)
         try:
             yield
         finally:
-            deadlines.remove(ticket)
-
-    def watched_by(self, deadlines: Deadlines) -> None:
-        """Share a thread with other exchanges."""
-        self._deadlines = deadlines
+            _deadlines.cancel(ticket)

@@ -9,7 +9,7 @@ import pytest
 from jack.downloads import grabs, service
 from jack.model import DownloadStatus
 from tests.downloads.world import KEY, World, held
-from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path, item_path
+from tests.support.scripted_peer import Answer, Request, ScriptedPeer, item_path
 from tests.support.waiting import eventually
 
 S = DownloadStatus
@@ -99,21 +99,3 @@ def test_the_rows_of_the_last_run_go_on_some_at_a_time(
     running.start()
     for number in range(1, 8):
         running.until(S.COMPLETED, number)
-
-
-@pytest.mark.fault("R4")
-def test_one_that_is_told_to_go_on_while_it_is_about_to_leave_its_slot_is_not_forgotten(
-    running: World,
-) -> None:
-    """A job that finds its friend left alone lets itself be held and ends a moment later."""
-    peer, gate = sharing(running, 1), threading.Event()
-    peer.script(file_path("c:movie:0"), held(gate, Answer(500)))
-    running.start()
-    running.drop(peer, "c:movie:0")
-    eventually(lambda: peer.requests_to(file_path("c:movie:0")))
-    side = running.side
-    assert side is not None
-    side._service.go_on([1])
-    eventually(lambda: 1 in side._service._slots._again)
-    gate.set()
-    running.until(S.COMPLETED)

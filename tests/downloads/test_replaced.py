@@ -50,17 +50,11 @@ def looks(peer: ScriptedPeer) -> int:
 
 
 def go_on(world: World, seconds: float) -> None:
-    """Time goes by until the next attempt has begun: `seconds`, and a few more if its wait had not
-    begun yet."""
+    """Time goes by, and the next attempt begins."""
+    world.settle()
     attempts = world.row().attempts
     world.advance(seconds)
-
-    def has_begun() -> bool:
-        if world.row().attempts == attempts:
-            world.advance(1.0)
-        return world.row().attempts > attempts
-
-    eventually(has_begun)
+    eventually(lambda: world.row().attempts > attempts)
 
 
 def test_a_file_replaced_by_one_of_the_same_size_between_two_attempts_arrives_as_the_new_one(

@@ -12,7 +12,6 @@ from email.utils import format_datetime
 import pytest
 
 from jack.model import DownloadStatus, WaitReason
-from jack.peers.protocol import connector_id
 from tests.downloads.world import KEY, World, held
 from tests.support.clock import FakeClock
 from tests.support.scripted_peer import Answer, Request, Script, ScriptedPeer, file_path, item_path
@@ -80,17 +79,10 @@ def test_backoff_grows_between_base_and_maximum(stepped: World) -> None:
         assert row.next_attempt_at is not None
         delay = (row.next_attempt_at - stepped.now()).total_seconds()
         assert 10 <= delay <= most
-        later(stepped, ("row", 1))
+        stepped.settle()
         stepped.advance(delay + 0.001)
     stepped.until(S.COMPLETED, attempts=5)
     assert asked(peer) == 5
-
-
-def later(world: World, key: object) -> None:
-    """Wait until the agenda knows when to go on: the job has given its slot back."""
-    assert world.side is not None
-    entries = world.side._agenda._entries
-    eventually(lambda: key in entries, what=f"an entry for {key}")
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
@@ -100,7 +92,7 @@ def test_retry_after_is_honoured_exactly(stepped: World, clock: FakeClock, form:
     peer = started(stepped, Answer(429, {"Retry-After": value}))
     row = stepped.until(S.WAITING, wait_reason=WaitReason.COOLDOWN)
     assert row.next_attempt_at == until
-    later(stepped, ("row", 1))
+    stepped.settle()
     stepped.advance(76.9)
     assert stepped.row().status is S.WAITING
     assert asked(peer) == 1
@@ -134,7 +126,7 @@ def test_retry_after_cools_down_the_friend_and_not_one_file(stepped: World) -> N
     stepped.drop(peer, "c:movie:2", "b")
     stepped.drop(other, "c:movie:3", "c")
     eventually(lambda: (stepped.completed / "f3.mkv").exists())
-    later(stepped, ("row", 1))
+    stepped.settle()
     stepped.advance(99)
     assert len(peer.requests) == before
     stepped.advance(1.1)
@@ -162,8 +154,8 @@ def test_a_row_that_is_already_there_is_not_asked_during_the_cooldown(
     assert row.attempts == 0
     assert row.next_attempt_at is not None
     assert "HTTP 429" in stepped.why(2)
-    later(stepped, ("peer", connector_id(peer.url)))
-    later(stepped, ("row", 1))
+    stepped.settle()
+    stepped.settle()
     stepped.advance(101)
     stepped.until(S.COMPLETED, 1)
     stepped.until(S.COMPLETED, 2)
@@ -237,7 +229,7 @@ def test_when_the_key_is_right_again_everything_goes_on(stepped: World) -> None:
     peer = started(stepped, Answer(401))
     row = stepped.until(S.WAITING, wait_reason=WaitReason.REFUSED)
     assert row.next_attempt_at == stepped.now() + timedelta(seconds=10)
-    later(stepped, ("row", 1))
+    stepped.settle()
     stepped.advance(10)
     stepped.until(S.COMPLETED)
     assert [request.path for request in peer.requests[-2:]] == ["/handshake", PATH]

@@ -28,12 +28,6 @@ ITEM = "c:movie:1"
 PATH = file_path(ITEM)
 
 
-def on_agenda(world: World, key: object) -> None:
-    assert world.side is not None
-    entries = world.side._agenda._entries
-    eventually(lambda: key in entries, what=f"an entry for {key}")
-
-
 def break_once(
     monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error: Exception
 ) -> threading.Event:
@@ -68,7 +62,7 @@ def test_a_disk_that_refuses_costs_no_attempt_and_blames_no_friend(
     assert stepped.side._friends.gate.closed_seconds(connector_id(peer.url)) == 0
     assert "cannot open" in stepped.why()
     peer.offer("c:movie:2", FILM, filename="other.mkv")
-    on_agenda(stepped, ("row", 1))
+    stepped.settle()
     stepped.completed.mkdir()
     stepped.drop(peer, "c:movie:2", "b")
     stepped.until(S.COMPLETED, 2)
@@ -134,7 +128,7 @@ def test_a_database_that_refuses_one_statement_only_delays(
     assert happened.wait(20)
     if method in {"expect", "checkpoint"}:
         stepped.until(S.WAITING, wait_reason=WaitReason.STORAGE)
-    on_agenda(stepped, ("row", 1))
+    stepped.settle()
     stepped.advance(30)
     row = stepped.until(S.COMPLETED)
     assert row.dest_path.read_bytes() == FILM
@@ -151,7 +145,7 @@ def test_a_database_that_refuses_after_the_file_is_complete_only_delays_the_rest
     stepped.start()
     stub = stepped.drop(peer)
     assert happened.wait(20)
-    on_agenda(stepped, ("after", 1))
+    stepped.settle()
     stepped.advance(30)
     eventually(lambda: stepped.row().error)
     assert stepped.row().status is S.COMPLETED
@@ -167,7 +161,7 @@ def test_a_row_that_cannot_be_read_is_looked_at_again(
     happened = break_once(monkeypatch, Downloads, "get", StorageError(LOCKED))
     stepped.start()
     assert happened.wait(20)
-    on_agenda(stepped, ("row", 1))
+    stepped.settle()
     stepped.advance(30)
     stepped.until(S.COMPLETED)
 
@@ -209,7 +203,7 @@ def test_a_friends_outage_that_cannot_be_recorded_does_not_end_the_looking(
     stepped.row_of(url)
     stepped.start()
     assert happened.wait(20)
-    on_agenda(stepped, ("peer", connector_id(url)))
+    stepped.settle()
     stepped.advance(10)
     stepped.until(S.WAITING, wait_reason=WaitReason.UNREACHABLE)
 

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from jack.model import DownloadStatus, WaitReason
-from jack.peers.protocol import connector_id
 from jack.support.clock import SystemClock
 from jack.transfer.space import SpaceLedger
 from tests.downloads.world import SLOW, World, held, world
@@ -29,12 +28,6 @@ PUT_ASIDE = {WaitReason.UNREACHABLE, WaitReason.REFUSED, WaitReason.COOLDOWN}
 """The last one is a download that came in line just after its friend had failed."""
 
 
-def on_agenda(world: World, key: object) -> None:
-    assert world.side is not None
-    entries = world.side._agenda._entries
-    eventually(lambda: key in entries, what=f"an entry for {key}")
-
-
 @pytest.mark.fault("H25", "R5")
 def test_a_long_wait_gives_the_slot_back(stepped: World) -> None:
     stepped.settings["max_concurrent_downloads"] = 1
@@ -46,10 +39,7 @@ def test_a_long_wait_gives_the_slot_back(stepped: World) -> None:
     stepped.drop(failing, name="a")
     row = stepped.until(S.WAITING, 1)
     assert row.next_attempt_at == stepped.now() + timedelta(seconds=10)
-    on_agenda(stepped, ("row", 1))  # and not asleep in a thread of the pool
-    assert stepped.side is not None
-    slots = stepped.side._service._slots
-    eventually(lambda: 1 not in slots._running)
+    stepped.settle()  # and not asleep in a thread of the pool
     assert stepped.row(1).attempts == 1
     stepped.drop(good, name="b")
     stepped.until(S.COMPLETED, 2)
@@ -69,7 +59,7 @@ def test_a_wait_survives_a_restart_and_ends_on_time(stepped: World) -> None:
     stepped.start()
     row = stepped.row()
     assert (row.status, row.next_attempt_at, row.attempts) == (S.WAITING, due, 1)
-    on_agenda(stepped, ("rows", 0))
+    stepped.settle()
     stepped.advance(2999)
     assert len(peer.requests) == before
     stepped.advance(1)
@@ -100,7 +90,7 @@ def test_a_clock_that_was_years_ahead_does_not_make_a_row_wait_for_years(
     ahead = stepped.now() + timedelta(days=4000)
     stepped.downloads.wait(row.id, WaitReason.RETRY, "broke", ahead, 1)
     stepped.start()
-    on_agenda(stepped, ("rows", 0))
+    stepped.settle()
     stepped.advance(6 * 3600)
     stepped.until(S.COMPLETED)
 
@@ -138,7 +128,7 @@ def test_a_dead_friend_costs_one_connection_per_look_and_not_one_per_file(
     stepped.start()
     eventually(lambda: all(row.wait_reason in PUT_ASIDE for row in stepped.rows()))
     assert len([line for line in lines() if "cannot be reached" in line]) == 1
-    on_agenda(stepped, ("peer", connector_id(url)))
+    stepped.settle()
     row = stepped.row(30)
     assert (row.attempts, row.fruitless_attempts) == (0, 0)
     assert row.next_attempt_at == stepped.now() + timedelta(seconds=10)
@@ -157,7 +147,7 @@ def test_a_friend_who_comes_back_gets_all_his_downloads_again(
         stepped.row_of(gone, number)
     stepped.start()
     eventually(lambda: all(row.wait_reason in PUT_ASIDE for row in stepped.rows()))
-    on_agenda(stepped, ("peer", connector_id(gone.url)))
+    stepped.settle()
     back = ScriptedPeer(port=gone.port)
     stepped.friends.append(back)
     for number in (1, 2, 3):
@@ -187,7 +177,7 @@ def test_a_friend_lost_in_the_middle_is_probed_outside_the_slots(stepped: World)
     row = stepped.until(S.WAITING, wait_reason=WaitReason.UNREACHABLE)
     assert row.attempts == 1
     closing.join(20)
-    on_agenda(stepped, ("row", 1))
+    stepped.settle()
     back = ScriptedPeer(api_key=peer._api_key, port=peer.port)
     stepped.friends.append(back)
     back.offer("c:movie:1", FILM, filename="film.mkv")
@@ -204,16 +194,10 @@ def test_a_friend_who_is_unreachable_for_longer_than_patience_fails_his_download
     stepped.row_of(url, 1)
     stepped.row_of(url, 2)
     stepped.start()
-    assert stepped.side is not None
-    gate, agenda = stepped.side._friends.gate, stepped.side._agenda
-    peer_id = connector_id(url)
-
-    def failed() -> bool:
-        if gate.closed_seconds(peer_id) > 0 and ("peer", peer_id) in agenda._entries:
-            stepped.advance(10)
-        return all(row.status is S.FAILED for row in stepped.rows())
-
-    eventually(failed)
+    for _ in range(30):
+        stepped.settle()
+        stepped.advance(10)
+    stepped.settle()
     for row in stepped.rows():
         assert row.status is S.FAILED
         found = re.search(r"it has been like that for (\d+) s", row.error or "")
@@ -307,10 +291,10 @@ def test_a_download_waits_for_space_and_starts_by_itself(stepped: World, disk: D
     assert row.expected_bytes == len(FILM), "so much has to be free before it is asked for again"
     assert "too little space" in stepped.why()
     assert "by itself" in stepped.why()
-    on_agenda(stepped, ("row", 1))
+    stepped.settle()
     asked = len(peer.requests)
     stepped.advance(5)
-    on_agenda(stepped, ("row", 1))
+    stepped.settle()
     assert len(peer.requests) == asked, "a look costs a statvfs, not a request"
     disk.free = 2 * len(FILM)
     stepped.advance(5)
@@ -326,7 +310,7 @@ def test_min_free_bytes_stays_free(tmp_path: Path, clock: Any, disk: Disk) -> No
         made.start()
         made.drop(peer)
         made.until(S.WAITING, wait_reason=WaitReason.SPACE)
-        on_agenda(made, ("row", 1))
+        made.settle()
         disk.free += 1
         made.advance(5)
         made.until(S.COMPLETED)

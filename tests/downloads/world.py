@@ -1,6 +1,6 @@
 """The real download side over a temporary folder, with scripted friends: what `jack run` builds.
 
-With a `FakeClock` nothing that waits longer than a rest in a slot goes on before `advance`.
+With a `FakeClock` nothing that waits goes on before `advance`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FAST = {
 }
 """Retries without a noticeable rest. Scans are asked for by `drop`, so none comes by chance."""
 SLOW = {**FAST, "retry_base_delay_seconds": 10.0, "retry_max_delay_seconds": 10.0}
-"""Every retry is a wait over the limit for slots: with a FakeClock each step is the test's."""
+"""With a FakeClock each step is the test's."""
 
 
 def held(gate: threading.Event, answer: Answer | None = None) -> Callable[[Request], Answer]:
@@ -120,8 +120,13 @@ class World:
         assert isinstance(self.clock, FakeClock)
         self.clock.advance(seconds)
         if self.side is not None:
-            self.side._agenda.wake()
+            self.side.timer.after(0, lambda: None)
             self.side._inbox.wake()
+
+    def settle(self) -> None:
+        """Wait until all that is left to do waits for its time: what `advance` then moves to."""
+        assert self.side is not None
+        eventually(self.side.settled, what="the end of all that goes on")
 
     # -- stubs -------------------------------------------------------------------------------------
 

@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from jack.downloads import grabs, held, job, lanes, retry
-from jack.downloads.slots import Slots
+from jack.downloads import retry
 from jack.errors import Interrupted
 from jack.model import DownloadStatus
 from jack.support.clock import SystemClock
@@ -25,6 +24,7 @@ from jack.support.http import Wire, new_session, send
 from jack.transfer.engine import Engine
 from tests.downloads.world import world
 from tests.scenarios.harness import KEY, KIB, PATIENCE_SECONDS, Jack, content, cut, peer_entry
+from tests.support.hurt_jack import HurtJack
 from tests.support.scripted_peer import ScriptedPeer, file_path
 from tests.support.waiting import eventually
 
@@ -183,45 +183,52 @@ def test_a_jack_without_free_descriptors_delays_downloads_and_loses_none(
     assert you.stop() == 0
 
 
-class NoThreads:
-    """While it is on, no thread whose name begins with `names` starts."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._genuine = threading._start_new_thread  # type: ignore[attr-defined]
-        self.names: tuple[str, ...] = ()
-        self.refused = 0
-        monkeypatch.setattr(threading, "_start_new_thread", self._start)
-
-    def _start(self, *arguments: Any) -> Any:
-        if arguments[0].__self__.name.startswith(self.names):
-            self.refused += 1
-            raise RuntimeError("can't start new thread")
-        return self._genuine(*arguments)
-
-
-@pytest.fixture
-def no_threads(monkeypatch: pytest.MonkeyPatch) -> NoThreads:
-    return NoThreads(monkeypatch)
+_REFUSED = """
+import threading
+genuine = threading._start_new_thread
+def refused(*arguments):
+    if arguments[0].__self__.name.startswith({name!r}):
+        raise RuntimeError("can't start new thread")
+    return genuine(*arguments)
+threading._start_new_thread = refused
+"""
 
 
 @pytest.mark.fault("R3")
-@pytest.mark.parametrize("name", ["lane", "deadlines", "transfer"])
-def test_a_jack_that_gets_no_thread_tries_again_and_loses_nothing(
-    tmp_path: Path, no_threads: NoThreads, monkeypatch: pytest.MonkeyPatch, name: str
+@pytest.mark.parametrize("name", ["lane", "transfer"])
+def test_a_jack_that_gets_no_thread_ends_with_a_line_and_the_next_one_loses_nothing(
+    tmp_path: Path, peer: ScriptedPeer, name: str
 ) -> None:
-    for module in (retry, lanes, held, grabs, job):
-        monkeypatch.setattr(module, "SHORTAGE_LOOK_SECONDS", 0.05)
-    with world(tmp_path, SystemClock()) as made:
-        ann = made.friend("ann")
-        ann.offer(ITEM, content(KIB), filename="Film.mkv")
-        made.start()
-        no_threads.names = (name,)
-        made.drop(ann, ITEM)
-        eventually(lambda: no_threads.refused > 2, what="threads that were refused")
-        no_threads.names = ()
-        row = made.until(S.COMPLETED)
-        assert row.dest_path.read_bytes() == content(KIB)
+    you = HurtJack(tmp_path / "you", peers=[peer_entry("friend", peer.url)])
+    you.patches = _REFUSED.format(name=name)
+    try:
+        process = you.start(wait=False)
+        you.drop("Film.torrent", peer.url, ITEM)
+        assert process.wait(PATIENCE_SECONDS) == 1, you.log
+        said = "this machine has no thread left for jack; jack leaves so that it can be restarted"
+        assert said in you.log
+        assert "Traceback" not in you.log
+        you.patches = ""
+        you.start()
+        row = you.row(1, S.COMPLETED)
         assert row.fruitless_attempts == 0
+        assert you.file().read_bytes() == content(300 * KIB)
+        assert you.stop() == 0
+    finally:
+        you.close()
+
+
+@pytest.mark.fault("R3")
+def test_a_jack_without_a_thread_for_deadlines_does_not_even_start(
+    tmp_path: Path, peer: ScriptedPeer
+) -> None:
+    you = HurtJack(tmp_path / "you", peers=[peer_entry("friend", peer.url)])
+    you.patches = _REFUSED.format(name="deadlines")
+    try:
+        assert you.start(wait=False).wait(PATIENCE_SECONDS) == 1
+        assert "this machine has no thread left for jack" in you.log
+    finally:
+        you.close()
 
 
 @pytest.mark.fault("R3")
@@ -246,21 +253,6 @@ def test_a_shortage_inside_an_attempt_is_not_a_bug_and_costs_no_attempt(
         made.start()
         made.drop(ann, ITEM)
         assert made.until(S.COMPLETED).fruitless_attempts == 0
-
-
-@pytest.mark.fault("R3")
-def test_a_transfer_that_no_thread_took_is_taken_at_the_next_look(no_threads: NoThreads) -> None:
-    done: list[int] = []
-    slots = Slots(2, done.append)
-    no_threads.names = ("transfer",)
-    for number in range(5):
-        slots.submit("ann", number)
-    assert done == []
-    no_threads.names = ()
-    slots.pump()
-    eventually(lambda: sorted(done) == [0, 1, 2, 3, 4])
-    slots.close()
-    assert slots.join(10)
 
 
 @pytest.mark.fault("R7")

@@ -42,7 +42,7 @@ m.{owner}.{method} = die
 @pytest.mark.parametrize(
     ("thread", "module", "owner", "method", "error"),
     [
-        ("agenda", "jack.downloads.agenda", "Agenda", "run", "SystemExit(0)"),
+        ("timer", "jack.support.timer", "Timer", "run", "SystemExit(0)"),
         ("intake", "jack.blackhole.intake", "Intake", "step", "BaseException('x')"),
         ("import-Radarr", "jack.arr.lane", "Lane", "step", "BaseException('x')"),
         ("http", "jack.web.server", "Server", "_run", "ValueError('x')"),

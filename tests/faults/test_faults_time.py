@@ -10,16 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from jack.downloads.agenda import Agenda
 from jack.downloads.explain import record, size_text, why
 from jack.errors import PeerRefused, TransientError
 from jack.model import DownloadStatus, WaitReason
 from jack.support.retry_after import MAX_WAIT_SECONDS, parse_http_date, parse_retry_after
+from jack.support.timer import Timer
 from jack.support.tls import tls_error
 from jack.web.pace import UploadPace
 from tests.downloads.world import SLOW, World, world
 from tests.support.clock import FakeClock
-from tests.support.waiting import eventually
 
 S = DownloadStatus
 BODY = b"film" * 250
@@ -62,7 +61,7 @@ def test_a_board_that_wakes_up_in_1970_waits_no_longer_than_it_was_told(
         clock.jump_wall((EPOCH - made.now()).total_seconds())
         made.start()
         assert "broke" in made.why()
-        eventually(lambda: made.side is not None and ("rows", 0) in made.side._agenda._entries)
+        made.settle()
         made.advance(5 * 60 + 1)
         made.until(S.COMPLETED)
 
@@ -135,11 +134,11 @@ def test_no_date_of_any_year_is_an_exception(text: str, year: int) -> None:
 @pytest.mark.parametrize("uptime", [2**31 / 1000, 60 * 86400.0, THIRTY_YEARS])
 def test_a_long_uptime_changes_no_wait(clock: FakeClock, uptime: float) -> None:
     clock.advance(uptime)
-    agenda, done = Agenda(clock), []
-    agenda.after(5.0, "a", lambda: done.append("a"))
-    assert agenda.run_due() == pytest.approx(5.0)
+    timer, done = Timer(clock), []
+    timer.after(5.0, lambda: done.append("a"), "a")
+    assert timer.run_due() == pytest.approx(5.0)
     clock.advance(5.0)
-    assert agenda.run_due() is None
+    assert timer.run_due() is None
     assert done == ["a"]
 
 
