@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jack.arr.client import ArrClient
-from jack.arr.imports import Importer
 from jack.blackhole.intake import Inbox, Intake
 from jack.blackhole.watcher import Watcher
 from jack.config import Config, DownloadsConfig, folders_mixed
@@ -23,19 +22,18 @@ from jack.downloads.entry import Entry
 from jack.downloads.friends import Friends
 from jack.downloads.gate import PeerGate
 from jack.downloads.grabs import Grabs, StubDesk
-from jack.downloads.handover import HandoverDesk, ImportJournal
 from jack.downloads.job import Job
 from jack.downloads.lanes import Lanes
 from jack.downloads.retry import RetryPolicy
 from jack.downloads.service import DownloadService, Parts
 from jack.downloads.settling import Settling
 from jack.errors import StateError, StorageError
+from jack.imports.records import Records
+from jack.imports.telling import Imports
 from jack.peers.client import PeerClient
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.store.facts import Facts
-from jack.store.failures import Failures
-from jack.store.handovers import Handovers
 from jack.store.volumes import Volumes
 from jack.support.clock import Clock
 from jack.support.files import make_folders
@@ -73,12 +71,8 @@ class DownloadSide:
         self._jitter = random.Random().random  # noqa: S311  (spreads retries, guards nothing)
         self._friends, self._lanes = self._build_friends(config)
         self._claims = Claims()
-        self._settling = Settling(
-            self._downloads,
-            settings.watch_path,
-            settings.completed_path if settings.unlink_imported_files else None,
-        )
-        self._importer, self._handover = self._build_handover(config)
+        self._settling = Settling(self._downloads, settings.watch_path)
+        self._imports = self._build_imports(config)
         self._service = self._build_service()
         self._entry = Entry(
             database,
@@ -87,7 +81,7 @@ class DownloadSide:
             self._friends,
             self._service,
             self._settling,
-            self._handover,
+            self._imports,
             self._policy,
             clock,
             settings.completed_path,
@@ -121,24 +115,17 @@ class DownloadSide:
         )
         return Friends(clients, gate, self._policy, self._jitter), lanes
 
-    def _build_handover(self, config: Config) -> tuple[Importer, HandoverDesk]:
-        handovers = Handovers(self._database, self._clock)
-        failures = Failures(self._database, self._clock)
-        clean_up = self._settling.imported if self._settings.unlink_imported_files else None
-        journal = ImportJournal(
-            self._database, self._downloads, handovers, failures, self._clock, clean_up
-        )
-        importer = Importer(
-            [ArrClient(arr_server(server)) for server in config.servers if server.destination],
-            journal,
+    def _build_imports(self, config: Config) -> Imports:
+        unlinks, completed = self._settings.unlink_imported_files, self._settings.completed_path
+        records = Records(
+            self._database,
+            self._downloads,
+            self._volumes,
             self._clock,
-            gone=self._volumes.is_gone,
-            thread_context=self._database.connection,
+            completed if unlinks else None,
         )
-        desk = HandoverDesk(
-            self._database, importer, self._downloads, handovers, failures, self._clock
-        )
-        return importer, desk
+        servers = [server for server in config.servers if server.destination]
+        return Imports([ArrClient(arr_server(server)) for server in servers], records)
 
     def _build_service(self) -> DownloadService:
         space = SpaceLedger(self._settings.min_free_bytes)
@@ -162,7 +149,7 @@ class DownloadSide:
             lanes=self._lanes,
             job=job,
             settling=self._settling,
-            handover=self._handover,
+            imports=self._imports,
             policy=self._policy,
             clock=self._clock,
             slots=self._settings.max_concurrent_downloads,
@@ -183,7 +170,7 @@ class DownloadSide:
             max_file_bytes=self._settings.max_file_bytes,
             revive=self._entry.revive,
             register=self._entry.register,
-            handover=self._handover,
+            imports=self._imports,
             stubs=StubDesk(
                 forget=lambda name: self._intake.forget(name),
                 again=lambda name, seconds, note: self._intake.again(name, seconds, note),
@@ -217,7 +204,7 @@ class DownloadSide:
                 ", ".join(strangers[:3]) + (", ..." if len(strangers) > 3 else ""),
             )
         count = self._entry.redrive()
-        self._importer.start()
+        self._imports.start()
         self._grant_wishes()
         self._spawn("timer", self.timer.run)
         self._watcher.start()
@@ -256,7 +243,7 @@ class DownloadSide:
         self.timer.stop()
         ended = self._service.join(seconds)
         ended = self._lanes.join(1.0) and ended
-        ended = self._importer.stop(1.0) and ended
+        ended = self._imports.stop(1.0) and ended
         for thread in self.threads:
             thread.join(1.0)
         self._settling.flush()

@@ -22,10 +22,11 @@ MAY_IMPORT = {
     "support": {"errors", "model"},
     "config": {"errors", "model", "support"},
     **{adapter: {"model", "errors", "support"} for adapter in ADAPTERS},
+    "imports": {*(BASE - {"config"}), "arr", "store"},
     "library": {*BASE, *ADAPTERS},
-    "downloads": {"config", "model", "errors", "support", *ADAPTERS},
+    "downloads": {*BASE, "imports", *(ADAPTERS - {"arr"})},
     "web": {*BASE, "downloads", "library", "peers", "blackhole"},  # of these what ONLY_THESE names
-    "download_side": {*BASE, *ADAPTERS, "downloads", "wiring"},
+    "download_side": {*BASE, *ADAPTERS, "imports", "downloads", "wiring"},
     "http_side": {*BASE, *ADAPTERS, "downloads", "library", "web", "wiring"},
     "daemon": {*BASE, "store", "downloads", "download_side", "http_side", "wiring"},
     "screen": {"model", "support", "downloads"},

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from jack.arr.api import ArrApi
-from jack.arr.handover import Proof
 from jack.arr.paths import untranslate
 from jack.errors import ProtocolError
 from jack.support.http import Wire
@@ -64,6 +63,15 @@ class _Record:
     def is_of(self) -> tuple[object, ...]:
         """What it is about: the film or episode, and the release."""
         return (self.movie_id, self.series_id, self.episode_id, self.title)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The records of one import: one for a film, one an episode for a file of several."""
+
+    record_ids: tuple[int, ...]
+    library: Path | None
+    """Where the file is in the library, in jack's view; None when the record does not say."""
 
 
 class History:

@@ -12,12 +12,12 @@ from jack.blackhole.drops import Drop
 from jack.downloads.claims import Claims
 from jack.downloads.explain import size_text
 from jack.downloads.friends import Friends
-from jack.downloads.handover import HandoverDesk
 from jack.downloads.naming import Naming
 from jack.downloads.retry import RetryPolicy
 from jack.downloads.service import DownloadService
 from jack.downloads.settling import Settling
 from jack.downloads.wishes import CANCELLED_BY_USER
+from jack.imports.telling import Imports
 from jack.model import FINISHED, Download, DownloadStatus, Release
 from jack.peers.protocol import release_to_json
 from jack.store.database import Database
@@ -39,7 +39,7 @@ class Entry:
         friends: Friends,
         service: DownloadService,
         settling: Settling,
-        handover: HandoverDesk,
+        imports: Imports,
         policy: RetryPolicy,
         clock: Clock,
         completed_path: Path,
@@ -50,7 +50,7 @@ class Entry:
         self._friends = friends
         self._service = service
         self._settling = settling
-        self._handover = handover
+        self._imports = imports
         self._policy = policy
         self._clock = clock
         self._completed_path = completed_path
@@ -71,7 +71,7 @@ class Entry:
         count = self._resume()
         for download in self._downloads.stubs_left_behind():
             self._tidy_stub(download)
-        self._handover.resume()
+        self._imports.resume()
         return count
 
     def revive(self, drop: Drop) -> bool:
@@ -102,7 +102,7 @@ class Entry:
             return self._create(drop, release, dest, owner, behind)
 
         download = self._database.commit(record)
-        self._handover.expect(download.category)
+        self._imports.expect(download.category)
         log.info(
             "download %d (%s) from %s: accepted, %s%s",
             download.id,

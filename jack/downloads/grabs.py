@@ -20,7 +20,6 @@ from jack.blackhole.disposal import park_failed_stub
 from jack.blackhole.drops import Drop, Verdict
 from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
-from jack.downloads.handover import HandoverDesk
 from jack.downloads.lanes import Lanes
 from jack.downloads.retry import DATABASE_RETRY_SECONDS, SHORTAGE_LOOK_SECONDS, Jitter, RetryPolicy
 from jack.errors import (
@@ -31,6 +30,7 @@ from jack.errors import (
     Shortage,
     StorageError,
 )
+from jack.imports.telling import Imports
 from jack.model import Release
 from jack.peers.client import PeerClient
 from jack.store.database import Database
@@ -96,7 +96,7 @@ class Grabs:
         revive: Callable[[Drop], bool],
         register: Register,
         stubs: StubDesk,
-        handover: HandoverDesk,
+        imports: Imports,
     ) -> None:
         self._database = database
         self._friends = friends
@@ -108,7 +108,7 @@ class Grabs:
         self._revive = revive
         self._register = register
         self._stubs = stubs
-        self._handover = handover
+        self._imports = imports
         self._lock = threading.Lock()
         self._pending: dict[tuple[str, str, str], _Pending] = {}
         self._unresolved: Counter[str] = Counter()
@@ -257,7 +257,7 @@ class Grabs:
         """
         drop = pending.drop
         try:
-            reports = self._handover.plan_refusal(drop.stub, drop.info_hash or None)
+            reports = self._imports.plan_refusal(drop.stub, drop.info_hash or None)
         except StorageError as trouble:
             self._ask_later(pending, trouble)
             return
@@ -271,7 +271,7 @@ class Grabs:
         self._done(pending)
         if parked:
             self._stubs.forget(drop.name)  # dropped again, even at once, it is a new grab
-        self._handover.report(reports)
+        self._imports.report(reports)
 
     def _done(self, pending: _Pending) -> None:
         peer_id = pending.drop.stub.peer_id

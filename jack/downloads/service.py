@@ -14,7 +14,6 @@ from jack.downloads.claims import Claims
 from jack.downloads.disks import Disks
 from jack.downloads.explain import size_text
 from jack.downloads.friends import Friends
-from jack.downloads.handover import HandoverDesk
 from jack.downloads.held import HeldDownloads
 from jack.downloads.job import Job
 from jack.downloads.lanes import Lanes
@@ -31,6 +30,7 @@ from jack.downloads.settling import Settling, inode_of
 from jack.downloads.slots import Slots
 from jack.downloads.wishes import CANCELLED_BY_USER
 from jack.errors import JackError, NameTaken, PeerRefused, PeerUnreachable, StorageError
+from jack.imports.telling import Imports
 from jack.model import FINISHED, Download, DownloadStatus, WaitReason
 from jack.store.database import Database
 from jack.store.downloads import Downloads
@@ -58,7 +58,7 @@ class Parts:
     lanes: Lanes
     job: Job
     settling: Settling
-    handover: HandoverDesk
+    imports: Imports
     policy: RetryPolicy
     clock: Clock
     slots: int
@@ -213,7 +213,7 @@ class DownloadService:
         def record() -> bool:
             done = self._p.downloads.complete(download.id, size, inode)
             if done:
-                self._p.handover.plan(download)
+                self._p.imports.plan(download)
             return done
 
         if not self._p.database.commit(record):
@@ -232,7 +232,7 @@ class DownloadService:
         try:
             self._p.settling.remove_stub(download)
             self._settled(download)
-            self._p.handover.tell(download)
+            self._p.imports.tell(download)
         except StorageError as error:
             log.error("download %d: %s; goes on in 30 s", download.id, error)
             self._p.timer.after(DATABASE_RETRY_SECONDS, lambda: self._after_completion(download))
@@ -244,9 +244,9 @@ class DownloadService:
         with self._p.database.transaction():  # a crash in between, and nobody would ever be told
             if not self._p.downloads.fail(download.id, sentence):
                 return
-            reports = self._p.handover.plan_reports(download)
+            reports = self._p.imports.plan_reports(download)
         self._after_failure(download, sentence)
-        self._p.handover.report(reports)
+        self._p.imports.report(reports)
 
     def closed(self, download: Download, sentence: str) -> None:
         """Like `failed`, for a row that is given up although nothing is wrong with its release."""
@@ -345,7 +345,7 @@ class DownloadService:
     def _revive(self, download: Download) -> bool:
         """Put it back to work, which takes the wish out of the row; False when that cannot be."""
         if download.status in {DownloadStatus.COMPLETED, DownloadStatus.IMPORT_QUEUED}:
-            self._p.handover.retry(download)
+            self._p.imports.retry(download)
         if download.status in FINISHED:  # it may have ended since the wish was noted
             return False
         self._disks.accept(download)

@@ -9,7 +9,6 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Collection
 from pathlib import Path
 
 from jack.blackhole.disposal import (
@@ -20,9 +19,9 @@ from jack.blackhole.disposal import (
 )
 from jack.downloads.naming import maker_of
 from jack.errors import StorageError
-from jack.model import FINISHED, Download, DownloadStatus, Stub
+from jack.model import FINISHED, Download, Stub
 from jack.store.downloads import Downloads
-from jack.support.files import fsync_directory, is_listed, printable
+from jack.support.files import fsync_directory, printable
 from jack.support.own import remove_own
 
 log = logging.getLogger(__name__)
@@ -33,16 +32,9 @@ class Settling:
     block) the stubs are not touched.
     """
 
-    def __init__(
-        self,
-        downloads: Downloads,
-        watch_path: Path | None,
-        unlink_imported_in: Path | None = None,
-    ) -> None:
-        """`unlink_imported_in`: completedPath when our copies of imported files are to go."""
+    def __init__(self, downloads: Downloads, watch_path: Path | None) -> None:
         self._downloads = downloads
         self._watch_path = watch_path
-        self._unlink_imported_in = unlink_imported_in
         self._lock = threading.Lock()
         self._gone: list[int] = []
         self._stuck: set[int] = set()
@@ -124,50 +116,6 @@ class Settling:
         inode = inode_of(download.part_path)
         return inode is not None and self._downloads.is_recorded_for_another(inode, download.id)
 
-    def imported(self, download: Download, libraries: Collection[Path | None]) -> bool:
-        """The import is proven: our own copy may go, if it still stands and that is wanted.
-
-        Only the very file that was finished goes (inode and size), only from completedPath itself,
-        and never the last name of what is in a library: `libraries` is where the servers have put
-        it, in our view; None where one did not say.
-        """
-        folder, path = self._unlink_imported_in, download.dest_path
-        if folder is None or not os.path.lexists(path):
-            return False
-        reason = self._why_it_stays(download, folder, libraries)
-        if reason is not None:
-            log.warning("download %d: %s stays: %s", download.id, printable(str(path)), reason)
-            return False
-        try:
-            os.unlink(path)
-            fsync_directory(path.parent)
-        except (OSError, StorageError) as error:
-            log.warning("download %d: removing our copy failed: %s", download.id, error)
-            return False
-        log.info("download %d: imported, our copy %s is removed", download.id, printable(str(path)))
-        return True
-
-    def _why_it_stays(
-        self, download: Download, folder: Path, libraries: Collection[Path | None]
-    ) -> str | None:
-        if download.status is not DownloadStatus.IMPORTED:
-            return "its import is not confirmed"
-        if download.dest_path.parent != folder:
-            return "it does not lie in completedPath"
-        try:
-            status = os.lstat(download.dest_path)
-        except OSError as error:
-            return f"it cannot be looked at ({error.strerror})"
-        found = (stat.S_ISREG(status.st_mode), status.st_ino, status.st_size)
-        if found != (True, download.finished_inode, download.expected_bytes):
-            return "it is not the file that jack finished"
-        if not is_listed(download.dest_path):
-            return "its name is spelled another way on the disk"
-        if self._downloads.still_needed(download.dest_path, by_others_than=download.id):
-            return "another download of the same file is not imported yet"
-        reasons = (_why_only_copy(download.dest_path, status, library) for library in libraries)
-        return next(filter(None, reasons), None)
-
     def cancel(self, download: Download, sentence: str) -> bool:
         """Row `cancelled`, `.part` removed, stub parked. False when the row was not in a state to
         cancel.
@@ -193,26 +141,3 @@ def inode_of(path: Path) -> int | None:
     except OSError:
         return None
     return status.st_ino if stat.S_ISREG(status.st_mode) else None
-
-
-def _why_only_copy(path: Path, status: os.stat_result, library: Path | None) -> str | None:
-    """Why the file at `path` may be all there is of what `library` names; None when that is a file,
-    or at least a name, of its own, or where we cannot see.
-    """
-    if library is None:
-        return None
-    if library == path:
-        return "it is the file of the library itself"
-    try:
-        theirs = os.lstat(library)
-    except FileNotFoundError:
-        if library.parent.is_dir():
-            return f"the library has nothing at {printable(str(library))} (any more)"
-        return None  # a folder that only the server can see
-    except OSError:
-        return None
-    if not stat.S_ISREG(theirs.st_mode):
-        return f"{printable(str(library))} in the library is no file of its own"
-    if (theirs.st_dev, theirs.st_ino) == (status.st_dev, status.st_ino) and theirs.st_nlink < 2:
-        return "it is the file of the library itself, by another way"
-    return None

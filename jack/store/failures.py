@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jack.model import DownloadStatus
+from peewee import JOIN
+
+from jack.model import DownloadStatus, Stub
 from jack.store.database import Database, translated
-from jack.store.models import time_of, time_value
+from jack.store.models import DownloadRow, FailureReportRow, FailureRow, ReportedGrab
 from jack.support.clock import Clock
+from jack.support.files import shown
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,15 @@ class OpenReport:
     item_id: str
     info_hash: str | None
 
+    def __str__(self) -> str:
+        if self.download_id is None:
+            return f"refused stub of {shown(self.guid)}"
+        return f"failed download {self.download_id}"
+
+    @property
+    def guid(self) -> str:
+        return Stub(self.peer_id, self.item_id).guid
+
 
 class Failures:
     """Repository of failures and their reports. Raises StorageError like its siblings."""
@@ -39,89 +51,81 @@ class Failures:
     ) -> int:
         """Record one more failure of this release; returns its id."""
         with self._database.transaction():
-            cursor = self._execute(
-                "INSERT INTO failures (download_id, peer_id, item_id, info_hash, failed_at)"
-                " VALUES (?, ?, ?, ?, ?)",
-                download_id,
-                peer_id,
-                item_id,
-                info_hash,
-                time_value(self._clock.now()),
+            row = FailureRow.create(
+                download_id=download_id,
+                peer_id=peer_id,
+                item_id=item_id,
+                info_hash=info_hash,
+                failed_at=self._clock.now(),
             )
-            return int(cursor.lastrowid)
+        return int(row.id)
 
     def count_since(self, peer_id: str, item_id: str, since: datetime) -> int:
         """How often this release has failed since then."""
-        row = self._execute(
-            "SELECT COUNT(*) FROM failures WHERE peer_id = ? AND item_id = ? AND failed_at >= ?",
-            peer_id,
-            item_id,
-            time_value(since),
-        ).fetchone()
-        return int(row[0])
+        row = FailureRow
+        with translated():
+            return int(
+                row.select()
+                .where(row.peer_id == peer_id, row.item_id == item_id, row.failed_at >= since)
+                .count()
+            )
 
     def plan(self, failure_id: int, servers: Iterable[str]) -> None:
         """Note whom to tell."""
         with self._database.transaction():
             for server in servers:
-                self._execute(
-                    "INSERT OR IGNORE INTO failure_reports (failure_id, server) VALUES (?, ?)",
-                    failure_id,
-                    server,
-                )
+                FailureReportRow.insert(
+                    failure_id=failure_id, server=server
+                ).on_conflict_ignore().execute()
 
     def open(self) -> list[OpenReport]:
         """Reports that are not settled, oldest first."""
-        rows = self._execute(
-            "SELECT f.id, f.download_id, r.server, f.failed_at, f.peer_id, f.item_id, f.info_hash"
-            " FROM failure_reports r JOIN failures f ON f.id = r.failure_id"
-            " WHERE NOT r.settled ORDER BY f.id, r.server"
-        ).fetchall()
-        return [
-            OpenReport(failure_id, download_id, server, _time(failed_at), *release)
-            for failure_id, download_id, server, failed_at, *release in rows
-        ]
+        row, report = FailureRow, FailureReportRow
+        with translated():
+            query: Any = (
+                row.select(row.id, row.download_id, report.server, row.failed_at)
+                .select_extend(row.peer_id, row.item_id, row.info_hash)
+                .join(report, on=(report.failure_id == row.id))
+                .where(~report.settled)
+                .order_by(row.id, report.server)
+            )
+            return [OpenReport(*values) for values in query.tuples()]
 
     def reporting(self, failure_id: int, server: str, grabbed_id: int) -> bool:
         """The report of that grab is about to be sent. False when it must not be: it was sent
         before, or the download has gone on meanwhile.
         """
+        failure, download = FailureRow, DownloadRow
         with self._database.transaction():
-            cursor = self._execute(
-                "INSERT OR IGNORE INTO reported_grabs (server, grabbed_id, reported_at)"
-                " SELECT ?, ?, ? FROM failures f LEFT JOIN downloads d ON d.id = f.download_id"
-                " WHERE f.id = ? AND (f.download_id IS NULL OR d.status = ?)",
-                server,
-                grabbed_id,
-                time_value(self._clock.now()),
-                failure_id,
-                DownloadStatus.FAILED.value,
+            holds: Any = (
+                failure.select(failure.id)
+                .join(download, JOIN.LEFT_OUTER, on=(download.id == failure.download_id))
+                .where(
+                    failure.id == failure_id,
+                    failure.download_id.is_null()
+                    | (download.status == DownloadStatus.FAILED.value),
+                )
             )
-            return bool(cursor.rowcount > 0)
+            noted: Any = ReportedGrab.select().where(
+                ReportedGrab.server == server, ReportedGrab.grabbed_id == grabbed_id
+            )
+            if noted.exists() or not holds.exists():
+                return False
+            ReportedGrab.insert(
+                server=server, grabbed_id=grabbed_id, reported_at=self._clock.now()
+            ).execute()
+        return True
 
     def not_reported(self, server: str, grabbed_id: int) -> None:
         """The report announced by `reporting` has certainly not arrived."""
         with self._database.transaction():
-            self._execute(
-                "DELETE FROM reported_grabs WHERE server = ? AND grabbed_id = ?", server, grabbed_id
-            )
+            ReportedGrab.delete().where(
+                ReportedGrab.server == server, ReportedGrab.grabbed_id == grabbed_id
+            ).execute()
 
     def settle(self, failure_id: int, server: str) -> None:
         """Nothing more to tell that server about it."""
         with self._database.transaction():
-            self._execute(
-                "UPDATE failure_reports SET settled = 1 WHERE failure_id = ? AND server = ?",
-                failure_id,
-                server,
-            )
-
-    def _execute(self, statement: str, *values: Any) -> Any:
-        with translated():
-            execute: Any = self._database.raw.execute_sql
-            return execute(statement, values)
-
-
-def _time(value: str) -> datetime:
-    moment = time_of(value)
-    assert isinstance(moment, datetime)  # noqa: S101  (the column is NOT NULL)
-    return moment
+            FailureReportRow.update(settled=True).where(
+                FailureReportRow.failure_id == failure_id, FailureReportRow.server == server
+            ).execute()

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from peewee import JOIN
-
 from jack.store.database import Database, translated
-from jack.store.models import DeliveryMark, HandoverRow
+from jack.store.models import HandoverRow
 from jack.support.clock import Clock
 
 
@@ -35,13 +33,11 @@ class OpenHandover:
 
     download_id: int
     server: str
-    asked_at: datetime | None
+    asked_at: datetime | None = None
     """When the newest import command was about to be sent."""
-    command_id: int | None
+    command_id: int | None = None
     """Of that command; None while its answer is unknown."""
-    asks: int
-    after: int | None = None
-    """The highest id of the server's history that was known before the file had its name."""
+    asks: int = 0
 
 
 class Handovers:
@@ -70,18 +66,9 @@ class Handovers:
         """Everything that has no outcome yet (of one download), oldest first."""
         row = HandoverRow
         with translated():
-            mark, marked = DeliveryMark.record_id, DeliveryMark
-            query: Any = (
-                row.select(
-                    row.download_id, row.server, row.asked_at, row.command_id, row.asks, mark
-                )
-                .join(
-                    marked,
-                    JOIN.LEFT_OUTER,
-                    on=((marked.download_id == row.download_id) & (marked.server == row.server)),
-                )
-                .where(row.state == HandoverState.OPEN.value)
-            )
+            query: Any = row.select(
+                row.download_id, row.server, row.asked_at, row.command_id, row.asks
+            ).where(row.state == HandoverState.OPEN.value)
             if download_id is not None:
                 query = query.where(row.download_id == download_id)
             return [OpenHandover(*values) for values in query.order_by(row.id).tuples()]
@@ -93,7 +80,6 @@ class Handovers:
             server,
             asked_at=self._clock.now(),
             command_id=None,
-            accepted_at=None,
             asks=HandoverRow.asks + 1,
         )
 
@@ -102,9 +88,7 @@ class Handovers:
         return self._change(download_id, server, asked_at=None, asks=HandoverRow.asks - 1)
 
     def accept(self, download_id: int, server: str, command_id: int) -> bool:
-        return self._change(
-            download_id, server, command_id=command_id, accepted_at=self._clock.now()
-        )
+        return self._change(download_id, server, command_id=command_id)
 
     def settle(self, download_id: int, server: str, state: HandoverState) -> bool:
         return self._change(download_id, server, state=state.value)
@@ -128,22 +112,19 @@ class Handovers:
                 row.asked_at.is_null(),
             ).execute()
 
-    def deny(self, download_id: int, server: str) -> None:
-        """`server` has not grabbed it."""
+    def deny(self, download_id: int, server: str) -> list[str]:
+        """`server` has not grabbed it; the others that may have and have not said so far."""
         self._change(download_id, server, denied=True)
-
-    def undecided(self, download_id: int, but: str) -> list[str]:
-        """The other servers that may have grabbed it and have not said so far."""
         row = HandoverRow
         with translated():
             query: Any = row.select(row.server).where(
                 row.download_id == download_id,
-                row.server != but,
+                row.server != server,
                 row.state == HandoverState.OPEN.value,
                 ~row.denied,
                 ~row.claimed,
             )
-            return [server for (server,) in query.order_by(row.server).tuples()]
+            return [other for (other,) in query.order_by(row.server).tuples()]
 
     def reopen(self, download_id: int) -> None:
         """A person wants the servers to be asked again, as if for the first time."""
@@ -151,7 +132,6 @@ class Handovers:
             HandoverRow.update(
                 state=HandoverState.OPEN.value,
                 asked_at=None,
-                accepted_at=None,
                 command_id=None,
                 asks=0,
                 denied=False,

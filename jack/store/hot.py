@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from peewee import EXCLUDED, Field, SqliteDatabase, Tuple, Value
 
 from jack.model import LIVE, Download, DownloadStatus
-from jack.store.models import DeliveryMark, DownloadRow, HistoryMark, SharedRow
+from jack.store.models import DeliveryMark, DownloadRow, NewestRecord, SharedRow
 
 _DIALECT = SqliteDatabase(None)
 
@@ -104,7 +104,7 @@ def mark(may_stand: bool) -> Statement:
     """What is known of the servers' histories, for `download_id`; `may_stand`: unless something is
     on record already. 153 us -> 6 us.
     """
-    known, marked = HistoryMark, DeliveryMark
+    known, marked = NewestRecord, DeliveryMark
     query = marked.insert_from(
         known.select(_given(marked.download_id), known.server, known.record_id),
         fields=[marked.download_id, marked.server, marked.record_id],

@@ -167,7 +167,6 @@ class HandoverRow(Model):
     download_id = IntegerField()
     server = TextField()
     command_id = IntegerField(null=True)
-    accepted_at = TimeField(null=True)
     state = TextField(default="open")
     asked_at = TimeField(null=True)
     asks = IntegerField(default=0)
@@ -178,7 +177,7 @@ class HandoverRow(Model):
         table_name = "handovers"
 
 
-class HistoryMark(Model):
+class NewestRecord(Model):
     """The highest history id that is known of a server, kept up to date while jack follows it."""
 
     server = TextField(primary_key=True)
@@ -206,7 +205,7 @@ class ImportProof(Model):
     server = TextField()
     record_id = IntegerField()
     download_id = IntegerField()
-    library = NameField(null=True)
+    library = PathField(null=True)
 
     class Meta:
         table_name = "import_proofs"
@@ -285,14 +284,55 @@ class PictureRow(Model):
         without_rowid = True
 
 
+class FailureRow(Model):
+    """A download that failed for good, or a stub that was refused before it was one."""
+
+    id = AutoField()
+    download_id = IntegerField(null=True)
+    peer_id = TextField()
+    item_id = TextField()
+    info_hash = TextField(null=True)
+    failed_at = TimeField()
+
+    class Meta:
+        table_name = "failures"
+
+
+class FailureReportRow(Model):
+    """A server that may still have to hear of a failure."""
+
+    failure_id = IntegerField()
+    server = TextField()
+    settled = BooleanField(default=False)
+
+    class Meta:
+        table_name = "failure_reports"
+        primary_key = CompositeKey("failure_id", "server")
+
+
+class ReportedGrab(Model):
+    """A grab on a server's history that was reported as failed: never again."""
+
+    server = TextField()
+    grabbed_id = IntegerField()
+    reported_at = TimeField()
+
+    class Meta:
+        table_name = "reported_grabs"
+        primary_key = CompositeKey("server", "grabbed_id")
+
+
 TABLES: tuple[type[Any], ...] = (
     DownloadRow,
     HandoverRow,
-    HistoryMark,
+    NewestRecord,
     DeliveryMark,
     ImportProof,
     FactRow,
     SharedRow,
     SourceRow,
     PictureRow,
+    FailureRow,
+    FailureReportRow,
+    ReportedGrab,
 )

@@ -6,19 +6,13 @@ had its name was written later, whatever the clocks of the two machines say.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from jack.store.database import Database, translated
-from jack.store.models import DeliveryMark, HistoryMark, ImportProof
-
-_EARLIER = (
-    "SELECT 1 FROM handovers h JOIN downloads d ON d.id = h.download_id"
-    " WHERE h.server = ? AND h.state = 'open' AND d.id < ?"
-    " AND d.dest_path = (SELECT dest_path FROM downloads WHERE id = ?) LIMIT 1"
-)
+from jack.store.handovers import HandoverState
+from jack.store.models import DeliveryMark, DownloadRow, HandoverRow, ImportProof, NewestRecord
 
 
 class Proofs:
@@ -28,22 +22,21 @@ class Proofs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lock = threading.Lock()
-        self._known: dict[str, int] = {}
-        """What this process has recorded: most looks at a history find nothing new to write."""
+
+    def known(self, server: str) -> int | None:
+        """The highest id of the server's history that is on record; None before the first look."""
+        with translated():
+            found: Any = NewestRecord.select(NewestRecord.record_id).where(
+                NewestRecord.server == server
+            )
+            return found.scalar()  # type: ignore[no-any-return]
 
     def seen(self, server: str, record_id: int) -> None:
         """The server's history holds this id; lower ones than the known one change nothing."""
-        with self._lock:
-            if record_id <= self._known.get(server, -1):
-                return
+        if record_id <= (-1 if (known := self.known(server)) is None else known):
+            return
         with self._database.transaction():
-            HistoryMark.insert(server=server, record_id=0).on_conflict_ignore().execute()
-            HistoryMark.update(record_id=record_id).where(
-                HistoryMark.server == server, HistoryMark.record_id < record_id
-            ).execute()
-        with self._lock:
-            self._known[server] = max(record_id, self._known.get(server, -1))
+            NewestRecord.insert(server=server, record_id=record_id).on_conflict_replace().execute()
 
     def mark(self, download_id: int, server: str, record_id: int) -> None:
         """For a download without a mark: the server was not known when its file appeared."""
@@ -52,6 +45,33 @@ class Proofs:
                 download_id=download_id, server=server, record_id=record_id
             ).on_conflict_ignore().execute()
 
+    def after(self, download_id: int, server: str) -> int | None:
+        """The highest id that was known before the file had its name; None when none was."""
+        with translated():
+            found: Any = DeliveryMark.select(DeliveryMark.record_id).where(
+                DeliveryMark.download_id == download_id, DeliveryMark.server == server
+            )
+            return found.scalar()  # type: ignore[no-any-return]
+
+    def earlier(self, download_id: int, server: str) -> int | None:
+        """An earlier download of the same path that still looks for its proof there: it goes
+        first.
+        """
+        row, handover, own = DownloadRow, HandoverRow, DownloadRow.alias()
+        with translated():
+            found: Any = (
+                row.select(row.id)
+                .join(handover, on=(handover.download_id == row.id))
+                .where(
+                    handover.server == server,
+                    handover.state == HandoverState.OPEN.value,
+                    row.id < download_id,
+                    row.dest_path == own.select(own.dest_path).where(own.id == download_id),
+                )
+                .order_by(row.id)
+            )
+            return found.scalar()  # type: ignore[no-any-return]
+
     def use(
         self, download_id: int, server: str, records: Collection[int], library: Path | None
     ) -> bool:
@@ -59,10 +79,9 @@ class Proofs:
         False when one of them proves another download already, or may prove an earlier one of the
         same path, which is still to look. Inside the transaction of what they prove.
         """
+        if self.earlier(download_id, server) is not None:
+            return False
         with translated():
-            earlier = self._database.execute(_EARLIER, (server, download_id, download_id))
-            if earlier.fetchone():
-                return False
             taken: Any = ImportProof.select(ImportProof.record_id).where(
                 ImportProof.server == server,
                 ImportProof.record_id.in_(list(records)),
@@ -82,4 +101,4 @@ class Proofs:
             found: Any = ImportProof.select(ImportProof.library).where(
                 ImportProof.download_id == download_id
             )
-            return {None if library is None else Path(library) for (library,) in found.tuples()}
+            return {library for (library,) in found.tuples()}

@@ -38,6 +38,24 @@ LIST_SECONDS = 1800.0
 """For one whole list, so that a connection that trickles for ever is given up as well."""
 LOOK_UP_SECONDS = 5.0
 """For a server to look up one film or series, while a friend waits for the answer of a search."""
+IMPORT_PAUSES = Pauses(5.0, 900.0)
+"""Between requests about imports and failures to a server that is down or refuses one of them."""
+GRAB_PAUSE_SECONDS = 2.0
+"""Between looks whether the server has written down meanwhile that it grabbed a download."""
+OTHERS_PAUSES = Pauses(5.0, 60.0)
+"""Between looks whether the other servers have said by now if they had grabbed it."""
+RUN_PAUSES = Pauses(1.0, 30.0)
+"""Between looks at an import command: its result is to be had for five minutes after its end."""
+END_PAUSES = Pauses(1.0, 30.0)
+"""Between looks at the history after the end of a command, and about a file that is gone."""
+UNDECIDED_LOOK_SECONDS = 300.0
+"""Between looks at the history for an import that came to nothing without a reason."""
+IMPORT_AGAIN_SECONDS = 3600.0
+"""One import command for a file in that time, whatever became of it."""
+HISTORY_LOOK_SECONDS = 300.0
+"""Between looks at the history of a server of which nothing is awaited ..."""
+HISTORY_AGAIN_SECONDS = 2.0
+"""... and at least, however many downloads begin."""
 
 # -- what is shared --------------------------------------------------------------------------------
 LIBRARY_PAUSES = Pauses(30.0, 1800.0)

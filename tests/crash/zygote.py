@@ -21,21 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from jack import download_side
-from jack.arr import follow
-from jack.arr.handover import Pauses
 from jack.config import load_config
 from jack.daemon import run_daemon
 from jack.downloads import retry
+from jack.support import waits
 from jack.support.logs import set_up_logging
+from jack.support.pauses import Pauses
 from jack.transfer import sink
 from tests.crash import planted
 from tests.crash.orders import Journal, Order
 from tests.crash.shim import Shim
 
 SHORTER: tuple[tuple[Any, str, Any], ...] = (
-    (follow, "RUN_PAUSES", Pauses(0.005, 0.05)),
-    (follow, "END_PAUSES", Pauses(0.005, 0.05)),
-    (follow, "GRAB_PAUSE_SECONDS", 0.005),
+    (waits, "RUN_PAUSES", Pauses(0.005, 0.05)),
+    (waits, "END_PAUSES", Pauses(0.005, 0.05)),
+    (waits, "GRAB_PAUSE_SECONDS", 0.005),
     (retry, "STORAGE_LOOK_SECONDS", 0.02),
     (download_side, "WISH_LOOK_SECONDS", 0.02),
 )

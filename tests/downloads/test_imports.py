@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from jack.arr.imports import Proof
+from jack.arr.history import Proof
 from jack.blackhole.stub import NoStub, build_stub, info_hash, read_torrent
-from jack.downloads.handover import ImportJournal
-from jack.downloads.settling import Settling
 from jack.downloads.wishes import retry_offline
+from jack.imports import records
+from jack.imports.records import Records
 from jack.model import Download, DownloadStatus, Stub
 from jack.peers.protocol import connector_id
-from jack.store.failures import Failures
+from jack.store.facts import Facts
 from jack.store.handovers import Handovers
+from jack.store.volumes import Volumes
 from tests.downloads.test_endings import server
 from tests.downloads.world import World
 from tests.support.clock import FakeClock
@@ -259,19 +260,26 @@ def finished(stepped: World) -> Download:
     return stepped.row()
 
 
-def unlinking(world: World) -> Settling:
-    return Settling(world.downloads, world.watch, world.completed)
+def spoken(world: World, unlink_in: Path | None, library: Path | None = None) -> bool:
+    """The server of the file says that it is in its library; whether our copy goes."""
+    records = records_of(world, unlink_in)
+    records.handovers.plan(1, ["Radarr"])
+    records.imported(world.row(), "Radarr", Proof((1,), library))
+    return not os.path.lexists(world.row().dest_path)
+
+
+def records_of(world: World, unlink_in: Path | None) -> Records:
+    volumes = Volumes(world.downloads, Facts(world.database))
+    return Records(world.database, world.downloads, volumes, world.clock, unlink_in)
 
 
 @pytest.mark.fault("A6")
 def test_our_copy_goes_after_a_confirmed_import_when_that_is_wanted(
     stepped: World, finished: Download
 ) -> None:
-    assert not Settling(stepped.downloads, stepped.watch).imported(finished, ())
-    assert finished.dest_path.exists(), "it is off by default"
-    assert unlinking(stepped).imported(finished, ())
-    assert not finished.dest_path.exists()
-    assert not unlinking(stepped).imported(finished, ()), "and nothing more to do then"
+    assert not spoken(stepped, None), "it is off by default"
+    assert spoken(stepped, stepped.completed)
+    assert spoken(stepped, stepped.completed), "and nothing more to do then"
 
 
 def replaced(path: Path) -> None:
@@ -301,15 +309,12 @@ def test_a_file_that_is_not_the_one_jack_finished_stays(
     stepped: World, finished: Download, change: Callable[[Path], None]
 ) -> None:
     change(finished.dest_path)
-    assert not unlinking(stepped).imported(finished, ())
-    assert os.path.lexists(finished.dest_path)
+    assert not spoken(stepped, stepped.completed)
 
 
 @pytest.mark.fault("A15")
 def test_a_file_outside_completed_path_stays(stepped: World, finished: Download) -> None:
-    elsewhere = Settling(stepped.downloads, stepped.watch, stepped.root / "other")
-    assert not elsewhere.imported(finished, ())
-    assert finished.dest_path.exists()
+    assert not spoken(stepped, stepped.root / "other")
 
 
 @pytest.mark.fault("A15")
@@ -319,7 +324,9 @@ def test_a_file_whose_import_is_not_confirmed_stays(stepped: World) -> None:
     row.dest_path.write_bytes(b"x" * 1000)
     stepped.downloads.complete(row.id, 1000, os.stat(row.dest_path).st_ino)
     stepped.downloads.import_queued(row.id, "Radarr", stepped.clock.now())
-    assert not unlinking(stepped).imported(stepped.row(), ())
+    records = records_of(stepped, stepped.completed)
+    records.handovers.plan(row.id, ["Radarr"])
+    records.rejected(row, "Radarr", "no")
     assert row.dest_path.exists()
 
 
@@ -327,36 +334,32 @@ def test_a_file_whose_import_is_not_confirmed_stays(stepped: World) -> None:
 def test_a_file_that_another_download_still_needs_stays(stepped: World, finished: Download) -> None:
     second = stepped.row_of("http://127.0.0.1:9", 2, dest_path=finished.dest_path)
     stepped.downloads.complete(second.id, 1000)
-    assert not unlinking(stepped).imported(finished, ())
+    assert not spoken(stepped, stepped.completed)
     stepped.downloads.imported(second.id)
-    assert unlinking(stepped).imported(finished, ())
+    assert spoken(stepped, stepped.completed)
 
 
 def test_the_copy_goes_when_the_last_server_has_spoken_and_again_after_a_crash_in_between(
-    stepped: World, finished: Download
+    stepped: World, finished: Download, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handovers = Handovers(stepped.database, stepped.clock)
-    failures = Failures(stepped.database, stepped.clock)
-    handovers.plan(finished.id, ["One", "Two"])
-    calls: list[int] = []
+    calls: list[set[Path | None]] = []
 
-    def clean_up(download: Download, libraries: Collection[Path | None]) -> None:
-        assert libraries == {Path("/library/film.mkv"), None}
-        calls.append(download.id)
+    def clean_up(download: Download, folder: Path, libraries: set[Path | None], _: bool) -> None:
+        calls.append(libraries)
         if len(calls) == 1:
             raise KeyboardInterrupt  # what a crash looks like from here
 
-    journal = ImportJournal(
-        stepped.database, stepped.downloads, handovers, failures, stepped.clock, clean_up
-    )
-    journal.imported(finished.id, "One", Proof((1,), Path("/library/film.mkv")))
+    monkeypatch.setattr(records, "remove_own_copy", clean_up)
+    told = records_of(stepped, stepped.completed)
+    told.handovers.plan(finished.id, ["One", "Two"])
+    told.imported(finished, "One", Proof((1,), Path("/library/film.mkv")))
     assert calls == [], "the second server may want the file too"
     with pytest.raises(KeyboardInterrupt):
-        journal.imported(finished.id, "Two", Proof((1, 2), None))
-    assert [each.server for each in handovers.open()] == ["Two"], "so the next start asks again"
-    journal.imported(finished.id, "Two", Proof((1, 2), None))
-    assert calls == [finished.id] * 2
-    assert handovers.open() == []
+        told.imported(finished, "Two", Proof((1, 2), None))
+    assert [each.server for each in told.handovers.open()] == ["Two"], "so the next start asks"
+    told.imported(finished, "Two", Proof((1, 2), None))
+    assert calls == [{Path("/library/film.mkv"), None}] * 2
+    assert told.handovers.open() == []
 
 
 @pytest.mark.fault("A6")

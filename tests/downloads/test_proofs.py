@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jack.downloads.settling import Settling
+from jack.imports.own_copy import remove_own_copy
 from jack.model import Download, DownloadStatus
 from jack.peers.protocol import connector_id
 from jack.store.handovers import Handovers, HandoverState
@@ -149,7 +149,7 @@ def delivered(stepped: World) -> Download:
 
 
 def goes(world: World, download: Download, library: Path | None) -> bool:
-    return Settling(world.downloads, world.watch, world.completed).imported(download, [library])
+    return remove_own_copy(download, world.completed, [library], needed=False)
 
 
 def test_our_name_goes_when_the_library_has_a_hard_link_or_a_copy(

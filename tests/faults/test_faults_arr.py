@@ -12,8 +12,9 @@ import pytest
 from jack.arr.api import ArrApi
 from jack.errors import JackError
 from jack.support.waits import SCAN_SECONDS
-from tests.arr.conftest import MemoryJournal, SteppedClock
-from tests.arr.test_import import Stand
+from tests.imports.conftest import Room
+from tests.imports.test_import import Stand
+from tests.support.clock import FakeClock
 from tests.support.fake_arr_imports import ImportingArr
 
 SEEDS = int(os.environ.get("JACK_TEST_ARR_SEEDS", "40"))
@@ -38,9 +39,9 @@ def _mutated(value: Any, dice: random.Random) -> Any:
     return dice.choice(ODD_VALUES)
 
 
-def _stand(folder: Path, arr: ImportingArr, clock: SteppedClock) -> Stand:
+def _stand(folder: Path, arr: ImportingArr, clock: FakeClock) -> Stand:
     folder.mkdir(exist_ok=True)
-    return Stand(arr, folder, MemoryJournal(), clock)
+    return Stand(arr, Room(folder, clock), clock)
 
 
 @pytest.mark.fault("A12")
@@ -58,7 +59,7 @@ def test_any_answer_of_any_shape_is_an_error_in_words_and_the_file_stays_or_is_i
             answer = genuine(*arguments, **options)
             return _mutated(answer, _dice) if _dice.random() < 0.5 else answer
 
-        clock = SteppedClock()
+        clock = FakeClock()
         folder = tmp_path / str(seed)
         with ImportingArr(kind, {"/data": folder}, clock.now) as arr:
             stand = _stand(folder, arr, clock)
@@ -66,12 +67,13 @@ def test_any_answer_of_any_shape_is_an_error_in_words_and_the_file_stays_or_is_i
             found = _steps(stand, clock)
             monkeypatch.setattr(ArrApi, "call", genuine)
             stand.client.close()
+            stand.room.database.close()
         if found is not None:
             complaints[seed] = found
     assert complaints == {}
 
 
-def _steps(stand: Stand, clock: SteppedClock) -> str | None:
+def _steps(stand: Stand, clock: FakeClock) -> str | None:
     for _ in range(25):
         try:
             pause = stand.step()
@@ -85,7 +87,7 @@ def _steps(stand: Stand, clock: SteppedClock) -> str | None:
             return None
         if not 0 <= pause < 10**6:
             return f"a pause of {pause}"
-        clock.seconds += pause
+        clock.advance(pause)
     return None
 
 

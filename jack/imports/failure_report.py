@@ -3,70 +3,68 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
-from datetime import datetime
 
 from jack.arr.api import NotThere
-from jack.arr.follow import GRAB_FRESH, GRAB_LOOKS, GRAB_PAUSE_SECONDS
-from jack.arr.handover import Failure, ReportJournal
 from jack.arr.history import Grab
 from jack.arr.manual import ImportApi
 from jack.errors import PeerRefused, PeerUnreachable, PermanentError, ProtocolError, TransientError
+from jack.imports.errands import Errand
+from jack.imports.one_import import GRAB_FRESH, GRAB_LOOKS
+from jack.store.failures import Failures, OpenReport
+from jack.support import waits
 from jack.support.clock import Clock
 from jack.support.http import Wire
 
 log = logging.getLogger(__name__)
 
 
-class FailureReport:
-    """The errand of one failure in the lane of one server. A grab is reported at most once, ever:
+class FailureReport(Errand):
+    """The errand of one failure in the line of one server. A grab is reported at most once, ever:
     the server blocks the release and looks for another one.
     """
 
     def __init__(
-        self, failure: Failure, api: ImportApi, journal: ReportJournal, clock: Clock
+        self, failure: OpenReport, api: ImportApi, failures: Failures, clock: Clock
     ) -> None:
-        self.failure = failure
-        self.key: Hashable = ("failure", failure.failure_id)
+        self.key = ("failure", failure.failure_id)
+        self._failure = failure
         self._api = api
         self._name = api.server.name
-        self._journal = journal
+        self._failures = failures
         self._clock = clock
         self._looks = 0
 
     def __str__(self) -> str:
-        return str(self.failure)
+        return str(self._failure)
 
     def step(self, wire: Wire) -> float | None:
-        """See `Errand`."""
         try:
-            grab = self._api.history.grab_to_report(self.failure.info_hash, self.failure.guid, wire)
+            grab = self._api.history.grab_to_report(
+                self._failure.info_hash, self._failure.guid, wire
+            )
         except NotThere:
             grab = None
         else:
             if grab is None and self._may_be_written_yet():
                 self._looks += 1
-                return GRAB_PAUSE_SECONDS
+                return waits.GRAB_PAUSE_SECONDS
         if grab is not None:
             self._report(grab, wire)
-        self._journal.report_settled(self.failure.failure_id, self._name)
+        self._failures.settle(self._failure.failure_id, self._name)
         return None
 
-    def postponed(self, sentence: str, next_attempt_at: datetime) -> None:
-        """The row has its own reason; that a server is down is in the log."""
-
     def _may_be_written_yet(self) -> bool:
-        fresh = self._clock.now() - self.failure.failed_at < GRAB_FRESH
+        fresh = self._clock.now() - self._failure.failed_at < GRAB_FRESH
         return fresh and self._looks < GRAB_LOOKS
 
     def _report(self, grab: Grab, wire: Wire) -> None:
         for record_id in grab.record_ids:
-            if not self._journal.reporting(self.failure.failure_id, self._name, record_id):
+            if not self._failures.reporting(self._failure.failure_id, self._name, record_id):
                 continue
             try:
                 self._api.history.report_failed(record_id, wire)
             except (PeerUnreachable, PeerRefused):
-                self._journal.not_reported(self.failure.failure_id, self._name, record_id)
+                self._failures.not_reported(self._name, record_id)
                 raise
             except NotThere:
                 log.info("%s: %s does not know the grab any more", self, self._name)

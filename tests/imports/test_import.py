@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,19 @@ from typing import Any
 import pytest
 
 from jack.arr.client import ArrClient, ArrServer
-from jack.arr.follow import MAX_ASKS, Import
-from jack.arr.handover import Handover, Mark, is_gone
 from jack.arr.manual import ImportApi
 from jack.errors import PeerUnreachable, PermanentError, StorageError, TransientError
-from jack.model import MOVIES, TV
+from jack.imports.one_import import MAX_ASKS, Import
+from jack.model import MOVIES, TV, DownloadStatus
 from jack.support.http import Wire
-from tests.arr.conftest import START, MemoryJournal, SteppedClock
+from tests.imports.conftest import Room
+from tests.support.clock import FakeClock
 from tests.support.fake_arr import FakeArr
 from tests.support.fake_arr_imports import ImportingArr
 
 HASH = "0123456789abcdef0123456789abcdef01234567"
 GUID = "aabbccdd:c:movie:1"
+S = DownloadStatus
 SEEN = "/data/completed/film.mkv"
 HOUR = 3600.0
 Stage = Callable[..., "Stand"]
@@ -31,30 +31,23 @@ Stage = Callable[..., "Stand"]
 class Stand:
     """One file in `completed`, one fake *arr that sees it as /data, one errand about both."""
 
-    def __init__(self, arr: FakeArr, folder: Path, journal: MemoryJournal, clock: SteppedClock):
-        self.arr = arr
-        self.file = folder / "completed" / "film.mkv"
+    def __init__(self, arr: FakeArr, room: Room, clock: FakeClock):
+        self.arr, self.room, self.clock = arr, room, clock
+        self.file = room.root / "completed" / "film.mkv"
         self.file.parent.mkdir()
         self.file.write_bytes(b"film")
-        self.journal, self.clock = journal, clock
-        self.client = ArrClient(
-            ArrServer("Arr", arr.kind, arr.url, arr.api_key, {}, ((str(folder), "/data"),))
-        )
+        folders = ((str(room.root), "/data"),)
+        self.client = ArrClient(ArrServer("Arr", arr.kind, arr.url, arr.api_key, {}, folders))
         category = MOVIES if arr.kind == "radarr" else TV
-        self.handover = Handover(1, category, self.file, HASH, GUID, START)
-        self.after: int | None = getattr(arr, "highest_id", 0)
-        """The highest id of its history before the file had its name."""
+        room.finished(1, category, self.file, ["Arr"], HASH)
+        room.marked(1, "Arr", getattr(arr, "highest_id", 0))
         self.errand = self.anew()
 
-    def anew(self, mark: Mark | None = None) -> Import:
+    def anew(self) -> Import:
         """As after a restart, with what was on record."""
-        self.errand = Import(
-            replace(self.handover, mark=replace(mark or Mark(), after=self.after)),
-            ImportApi(self.client),
-            self.journal,
-            self.clock,
-            is_gone,
-        )
+        (begun,) = self.room.records.handovers.open()
+        api = ImportApi(self.client)
+        self.errand = Import(self.room.row(), begun, api, self.room.records)
         return self.errand
 
     def step(self) -> float | None:
@@ -66,32 +59,52 @@ class Stand:
             pause = self.step()
             if pause is None:
                 return
-            self.clock.seconds += pause
-        raise AssertionError(f"never done: {self.journal.words}, {self.journal.taken}")
+            self.clock.advance(pause)
+        raise AssertionError(f"never done: {self.room.row()}")
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
         return [command["body"] for command in self.arr.commands]
 
+    @property
+    def imported(self) -> bool:
+        """Whether row and handover both say so."""
+        status, state = self.room.row().status, self.room.handover().state
+        assert (status is S.IMPORTED) == (state == "imported")
+        return status is S.IMPORTED
+
+    @property
+    def rejected(self) -> str:
+        """The sentence, when the server does not want it."""
+        return self._said("rejected")
+
+    @property
+    def lost(self) -> str:
+        """The sentence, when the file is gone and nothing proves its import."""
+        return self._said("lost")
+
+    def _said(self, state: str) -> str:
+        return (self.room.row().error or "") if self.room.handover().state == state else ""
+
 
 @pytest.fixture
-def radarr(tmp_path: Path, clock: SteppedClock) -> Iterator[ImportingArr]:
+def radarr(tmp_path: Path, clock: FakeClock) -> Iterator[ImportingArr]:
     with ImportingArr("radarr", {"/data": tmp_path}, clock.now) as fake:
         yield fake
 
 
 @pytest.fixture
-def sonarr(tmp_path: Path, clock: SteppedClock) -> Iterator[ImportingArr]:
+def sonarr(tmp_path: Path, clock: FakeClock) -> Iterator[ImportingArr]:
     with ImportingArr("sonarr", {"/data": tmp_path}, clock.now) as fake:
         yield fake
 
 
 @pytest.fixture
-def stage(tmp_path: Path, journal: MemoryJournal, clock: SteppedClock) -> Iterator[Stage]:
+def stage(room: Room, clock: FakeClock) -> Iterator[Stage]:
     made: list[Stand] = []
 
     def make(arr: FakeArr) -> Stand:
-        made.append(Stand(arr, tmp_path, journal, clock))
+        made.append(Stand(arr, room, clock))
         return made[-1]
 
     yield make
@@ -115,8 +128,9 @@ def test_a_grabbed_movie_is_imported_by_its_id_and_believed_when_history_shows_i
     assert file["quality"]["quality"]["name"] == "WEBDL-1080p"
     assert file["languages"] == [{"id": 1, "name": "English"}]
     assert "downloadId" not in file
-    assert stand.journal.taken == [(1, "Arr", 1)]
-    assert [what for what, _, _ in stand.journal.words] == ["claimed", "asking", "imported"]
+    found = stand.room.handover()
+    assert (found.command_id, found.claimed, found.asks) == (1, True, 1)
+    assert stand.imported
 
 
 def test_a_grab_of_two_episodes_is_imported_as_both(stage: Stage, sonarr: ImportingArr) -> None:
@@ -128,7 +142,7 @@ def test_a_grab_of_two_episodes_is_imported_as_both(stage: Stage, sonarr: Import
     stand.run()
     (file,) = stand.bodies[0]["files"]
     assert (file["seriesId"], file["episodeIds"]) == (3, [31, 32])
-    assert stand.journal.said("imported") == [""]
+    assert stand.imported
 
 
 def test_the_guid_of_our_indexer_is_as_good_as_the_info_hash(
@@ -176,44 +190,46 @@ def test_a_grab_that_is_written_after_the_stub_is_waited_for(
 
 
 def test_without_a_grab_the_path_is_scanned_after_some_seconds(
-    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+    stage: Stage, radarr: ImportingArr, clock: FakeClock
 ) -> None:
     stand = stage(radarr)
-    began = clock.seconds
+    began = clock.monotonic()
     while not radarr.commands:
-        clock.seconds += stand.step() or 0.0
-    assert clock.seconds - began < 20
+        clock.advance(stand.step() or 0.0)
+    assert clock.monotonic() - began < 20
     assert stand.bodies == [{"name": "DownloadedMoviesScan", "path": SEEN}]
     stand.run()
-    assert stand.journal.said("imported") == [""]
-    assert stand.journal.said("claimed") == []
+    assert stand.imported
+    assert not stand.room.handover().claimed
 
 
 def test_a_download_complete_for_long_is_not_held_up_by_a_missing_grab(
-    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+    stage: Stage, radarr: ImportingArr, clock: FakeClock
 ) -> None:
-    clock.seconds += HOUR
     stand = stage(radarr)
+    clock.advance(HOUR)
     stand.step()
     assert len(radarr.commands) == 1
 
 
 def test_a_server_without_a_history_is_told_and_not_followed(
-    stage: Stage, tmp_path: Path, journal: MemoryJournal
+    stage: Stage, tmp_path: Path, room: Room
 ) -> None:
     with FakeArr("radarr") as plain:
         stand = stage(plain)
         stand.run()
         assert plain.scanned == [SEEN]
-    assert journal.taken == [(1, "Arr", 1)]
-    assert [what for what, _, _ in journal.words] == ["denied", "asking"]
+    found = room.handover()
+    assert (found.command_id, found.denied, found.state) == (1, True, "open")
+    assert room.row().status is S.IMPORT_QUEUED
 
 
 def test_what_another_server_has_claimed_is_not_asked_for(
-    stage: Stage, radarr: ImportingArr, journal: MemoryJournal
+    stage: Stage, radarr: ImportingArr, room: Room
 ) -> None:
-    journal.unwanted.add(1)
     stand = stage(radarr)
+    room.records.handovers.plan(1, ["Other"])
+    room.records.handovers.claim(1, "Other")
     stand.run()
     assert radarr.commands == []
 
@@ -232,7 +248,7 @@ def test_a_rejection_is_told_in_the_servers_words_and_no_command_is_sent(
     stand = stage(radarr)
     stand.run()
     assert radarr.commands == []
-    (sentence,) = stand.journal.said("rejected")
+    sentence = stand.rejected
     assert sentence.startswith("Arr rejects the import: 'Not an upgrade for ")
     assert "\n" not in sentence
     assert len(sentence) < 500
@@ -248,7 +264,7 @@ def test_what_passes_by_itself_is_tried_again(stage: Stage, radarr: ImportingArr
     assert radarr.commands == []
     radarr.rejections.clear()
     stand.run()
-    assert stand.journal.said("imported") == [""]
+    assert stand.imported
 
 
 def test_a_name_that_means_nothing_there_is_no_obstacle_when_the_grab_says_what_it_is(
@@ -260,7 +276,7 @@ def test_a_name_that_means_nothing_there_is_no_obstacle_when_the_grab_says_what_
     stand = stage(radarr)
     stand.run()
     assert stand.bodies[0]["files"][0]["movieId"] == 7
-    assert stand.journal.said("imported") == [""]
+    assert stand.imported
 
 
 def test_a_file_the_server_does_not_see_waits_and_the_sentence_names_its_path(
@@ -273,20 +289,20 @@ def test_a_file_the_server_does_not_see_waits_and_the_sentence_names_its_path(
         stand.step()
     radarr.sees = {"/data": tmp_path}
     stand.run()
-    assert stand.journal.said("imported") == [""]
+    assert stand.imported
 
 
 @pytest.mark.fault("A7")
 def test_a_scan_that_imports_nothing_is_a_rejection_with_the_words_of_the_dry_run(
-    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+    stage: Stage, radarr: ImportingArr, clock: FakeClock
 ) -> None:
-    clock.seconds += HOUR
     radarr.rejections["film.mkv"] = [("Sample", "permanent")]
     stand = stage(radarr)
+    clock.advance(HOUR)
     stand.run()
     assert len(radarr.commands) == 1
-    assert stand.journal.taken == [(1, "Arr", 1)]
-    assert stand.journal.said("rejected") == ["Arr rejects the import: 'Sample'"]
+    assert stand.room.asked == {(1, "Arr")}
+    assert stand.rejected == "Arr rejects the import: 'Sample'"
 
 
 # -- following -------------------------------------------------------------------------------------
@@ -294,27 +310,27 @@ def test_a_scan_that_imports_nothing_is_a_rejection_with_the_words_of_the_dry_ru
 
 @pytest.mark.fault("A4")
 def test_a_busy_server_is_followed_for_hours_without_a_second_command(
-    stage: Stage, tmp_path: Path, clock: SteppedClock
+    stage: Stage, tmp_path: Path, clock: FakeClock
 ) -> None:
     with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
         radarr.grab(movie_id=7, info_hash=HASH)
         stand = stage(radarr)
         looks = 0
-        while clock.seconds < 1000 + 3 * HOUR:
+        while clock.monotonic() < 1000 + 3 * HOUR:
             pause = stand.step()
             assert pause is not None
             assert 0 < pause <= 60
-            clock.seconds += pause
+            clock.advance(pause)
             looks += 1
         assert looks < 400
         assert len(radarr.commands) == 1
         radarr.finish_commands()
         stand.run()
-        assert stand.journal.said("imported") == [""]
+        assert stand.imported
 
 
 def test_a_manual_import_that_failed_inside_is_not_believed_and_asked_again_once_an_hour(
-    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+    stage: Stage, radarr: ImportingArr, clock: FakeClock
 ) -> None:
     radarr.grab(movie_id=7, info_hash=HASH)
     radarr.imports_nothing = True
@@ -323,20 +339,20 @@ def test_a_manual_import_that_failed_inside_is_not_believed_and_asked_again_once
     for _ in range(200):
         before = len(radarr.commands)
         pause = stand.step()
-        asked += [clock.seconds] * (len(radarr.commands) - before)
+        asked += [clock.monotonic()] * (len(radarr.commands) - before)
         if pause is None:
             break
-        clock.seconds += pause
+        clock.advance(pause)
     assert len(asked) == MAX_ASKS
     assert all(later - sooner >= HOUR for sooner, later in pairwise(asked))
-    (sentence,) = stand.journal.said("rejected")
+    sentence = stand.rejected
     assert "asked 3 times" in sentence
-    assert stand.journal.said("imported") == []
+    assert not stand.imported
 
 
 @pytest.mark.fault("A4")
 def test_a_restarted_server_that_forgot_the_command_is_judged_by_its_history(
-    stage: Stage, tmp_path: Path, clock: SteppedClock
+    stage: Stage, tmp_path: Path, clock: FakeClock
 ) -> None:
     with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
         radarr.grab(movie_id=7, info_hash=HASH)
@@ -345,26 +361,26 @@ def test_a_restarted_server_that_forgot_the_command_is_judged_by_its_history(
         radarr.finish_commands()
         radarr.restart()
         stand.run()
-        assert stand.journal.said("imported") == [""]
+        assert stand.imported
         assert radarr.commands == []
 
 
 @pytest.mark.fault("A4")
 def test_a_restarted_server_that_lost_the_command_is_asked_again_after_an_hour(
-    stage: Stage, tmp_path: Path, clock: SteppedClock
+    stage: Stage, tmp_path: Path, clock: FakeClock
 ) -> None:
     with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
         radarr.grab(movie_id=7, info_hash=HASH)
         stand = stage(radarr)
         stand.step()
-        asked = clock.seconds
+        asked = clock.monotonic()
         radarr.restart()
         while not radarr.commands:
-            clock.seconds += stand.step() or 0.0
-        assert HOUR <= clock.seconds - asked < HOUR + 600
+            clock.advance(stand.step() or 0.0)
+        assert HOUR <= clock.monotonic() - asked < HOUR + 600
         radarr.finish_commands()
         stand.run()
-        assert stand.journal.said("imported") == [""]
+        assert stand.imported
 
 
 def test_the_servers_own_scanner_may_have_been_first(stage: Stage, radarr: ImportingArr) -> None:
@@ -373,52 +389,47 @@ def test_the_servers_own_scanner_may_have_been_first(stage: Stage, radarr: Impor
     radarr.import_by_its_own_scanner(SEEN)
     stand.run()
     assert radarr.commands == []
-    assert stand.journal.said("imported") == [""]
+    assert stand.imported
 
 
 def test_a_file_that_is_gone_is_looked_for_in_the_history_a_few_times(
-    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+    stage: Stage, radarr: ImportingArr, clock: FakeClock
 ) -> None:
     stand = stage(radarr)
     stand.file.unlink()
-    began = clock.seconds
+    began = clock.monotonic()
     stand.run()
-    assert 5 < clock.seconds - began < 120
+    assert 5 < clock.monotonic() - began < 120
     assert radarr.commands == []
-    (sentence,) = stand.journal.said("lost")
+    sentence = stand.lost
     assert "gone" in sentence
     assert "Arr" in sentence
 
 
-def test_a_disk_that_is_not_mounted_is_not_a_file_that_is_gone(tmp_path: Path) -> None:
-    assert not is_gone(tmp_path / "unmounted" / "film.mkv")
-    assert is_gone(tmp_path / "film.mkv")
-
-
 def test_an_import_of_an_earlier_file_of_that_name_proves_nothing_however_recent(
-    stage: Stage, radarr: ImportingArr, journal: MemoryJournal
+    stage: Stage, radarr: ImportingArr, room: Room
 ) -> None:
     stand = stage(radarr)
     radarr.leaves_source = True
     radarr.import_by_its_own_scanner(SEEN)
     radarr.grab(movie_id=7, info_hash=HASH)
     radarr.leaves_source = False
-    known = stand.after = radarr.highest_id
-    stand.anew()
+    known = radarr.highest_id
+    room.marked(1, "Arr", known)
     stand.run()
     assert len(radarr.commands) == 1
-    assert min(journal.used) > known
+    assert min(room.proofs) > known
 
 
 def test_the_clock_of_the_server_plays_no_part(
-    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+    stage: Stage, radarr: ImportingArr, clock: FakeClock
 ) -> None:
     stand = stage(radarr)
-    clock.seconds -= 30 * 24 * HOUR
+    clock.advance(-30 * 24 * HOUR)
     radarr.import_by_its_own_scanner(SEEN)
-    clock.seconds += 30 * 24 * HOUR
+    clock.advance(30 * 24 * HOUR)
     stand.run()
-    assert stand.journal.said("imported") == [""]
+    assert stand.imported
 
 
 # -- restarts and cut connections ------------------------------------------------------------------
@@ -426,44 +437,45 @@ def test_the_clock_of_the_server_plays_no_part(
 
 @pytest.mark.fault("A8")
 def test_after_a_restart_an_accepted_command_is_followed_and_not_sent_again(
-    stage: Stage, tmp_path: Path, clock: SteppedClock
+    stage: Stage, tmp_path: Path, clock: FakeClock
 ) -> None:
     with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
         radarr.grab(movie_id=7, info_hash=HASH)
         stand = stage(radarr)
         stand.step()
-        stand.anew(Mark(clock.now(), stand.journal.taken[0][2], 1))
+        stand.anew()
         stand.step()
         radarr.finish_commands()
         stand.run()
         assert len(radarr.commands) == 1
-        assert stand.journal.said("imported") == [""]
+        assert stand.imported
 
 
 @pytest.mark.fault("A8", "A13")
 def test_a_command_whose_answer_was_cut_off_is_found_and_not_sent_again(
-    stage: Stage, tmp_path: Path, clock: SteppedClock
+    stage: Stage, tmp_path: Path, clock: FakeClock
 ) -> None:
     with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
         radarr.grab(movie_id=7, info_hash=HASH)
         stand = stage(radarr)
         stand.step()
-        stand.journal.taken.clear()
-        stand.anew(Mark(clock.now(), None, 1))
+        stand.room.records.handovers.asking(1, "Arr")
+        stand.anew()
         stand.step()
-        assert stand.journal.taken == [(1, "Arr", 1)]
+        assert stand.room.asked == {(1, "Arr")}
         assert len(radarr.commands) == 1
 
 
 def test_a_command_that_never_arrived_is_sent_after_the_restart(
-    stage: Stage, radarr: ImportingArr, clock: SteppedClock
+    stage: Stage, radarr: ImportingArr, clock: FakeClock
 ) -> None:
     radarr.grab(movie_id=7, info_hash=HASH)
     stand = stage(radarr)
-    stand.anew(Mark(clock.now(), None, 1))
+    stand.room.records.handovers.asking(1, "Arr")
+    stand.anew()
     stand.run()
     assert len(radarr.commands) == 1
-    assert stand.journal.said("imported") == [""]
+    assert stand.imported
 
 
 def test_an_outage_is_the_lanes_business_and_costs_no_ask(
@@ -477,38 +489,40 @@ def test_an_outage_is_the_lanes_business_and_costs_no_ask(
     radarr.come_back()
     with radarr.answering(503, "<html>starting</html>"), pytest.raises(TransientError):
         stand.step()
-    assert stand.journal.words == []
+    assert (stand.room.handover().asks, stand.room.row().error) == (0, None)
     stand.run()
     assert len(radarr.commands) == 1
 
 
-def test_a_command_is_announced_to_the_journal_before_it_goes_out(
-    stage: Stage, radarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
+def test_a_command_is_on_record_before_it_goes_out(
+    stage: Stage, radarr: ImportingArr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock.seconds += HOUR
+    radarr.grab(movie_id=7, info_hash=HASH)
     stand = stage(radarr)
-    journal.failure = StorageError("disk full")
-    with pytest.raises(StorageError):
-        stand.step()
+
+    def full(*_: object) -> bool:
+        raise StorageError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stand.room.records.handovers, "asking", full)
+        with pytest.raises(StorageError):
+            stand.step()
     assert radarr.commands == []
-    journal.failure = None
     stand.run()
     assert len(radarr.commands) == 1
 
 
 def test_an_outcome_that_could_not_be_recorded_is_recorded_later(
-    stage: Stage, radarr: ImportingArr, journal: MemoryJournal, clock: SteppedClock
+    stage: Stage, radarr: ImportingArr, room: Room, clock: FakeClock
 ) -> None:
     radarr.grab(movie_id=7, info_hash=HASH)
     stand = stage(radarr)
     stand.step()
-    journal.failure = StorageError("disk full")
-    with pytest.raises(StorageError):
+    with room.full_disk(), pytest.raises(StorageError):
         stand.step()
-    journal.failure = None
     stand.run()
     assert len(radarr.commands) == 1
-    assert journal.said("imported") == [""]
+    assert stand.imported
 
 
 @pytest.mark.fault("A12")
@@ -550,7 +564,7 @@ def test_a_windows_server_writes_its_path_in_its_own_way(
 
 
 def test_a_file_taken_by_the_scanner_while_the_command_waits_is_imported_at_once(
-    stage: Stage, tmp_path: Path, clock: SteppedClock
+    stage: Stage, tmp_path: Path, clock: FakeClock
 ) -> None:
     with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
         radarr.grab(movie_id=7, info_hash=HASH)
@@ -558,7 +572,7 @@ def test_a_file_taken_by_the_scanner_while_the_command_waits_is_imported_at_once
         stand.step()
         radarr.import_by_its_own_scanner(SEEN)
         assert stand.step() is None
-        assert stand.journal.said("imported") == [""]
+        assert stand.imported
 
 
 @pytest.mark.parametrize("leaves_source", [False, True])
@@ -582,30 +596,27 @@ def test_a_scanner_that_comes_between_the_look_and_the_dry_run_is_no_rejection(
 
     monkeypatch.setattr(radarr, "_dry_run", overtaken)
     stand.run()
-    assert [word for word, _, _ in stand.journal.words][-1] == "imported"
-    assert stand.journal.said("rejected") == []
+    assert stand.imported
 
 
 def test_a_file_that_stands_is_not_proved_by_an_import_before_it_even_without_a_mark(
-    stage: Stage, radarr: ImportingArr, journal: MemoryJournal
+    stage: Stage, radarr: ImportingArr, room: Room
 ) -> None:
     radarr.grab(movie_id=7, info_hash=HASH)
     stand = stage(radarr)
     radarr.import_by_its_own_scanner(SEEN)
     stand.file.write_bytes(b"the same stub, dropped once more by hand")
-    stand.after = None
-    stand.anew()
+    room.unmarked(1, "Arr")
     stand.run()
     assert len(radarr.commands) == 1, "it has a command of its own"
-    assert journal.said("imported") == [""]
+    assert stand.imported
 
 
 def test_a_file_that_is_gone_without_proof_is_said_with_what_happens_next(
-    stage: Stage, radarr: ImportingArr, journal: MemoryJournal
+    stage: Stage, radarr: ImportingArr, room: Room
 ) -> None:
     radarr.grab(movie_id=7, info_hash=HASH)
     stand = stage(radarr)
     stand.file.unlink()
     stand.run()
-    (sentence,) = journal.said("lost")
-    assert "nothing is downloaded again by itself" in sentence
+    assert "nothing is downloaded again by itself" in stand.lost
