@@ -21,6 +21,7 @@ from jack.web.auth import Friend, KeyGuard
 from jack.web.links import DownloadLinks
 from jack.web.pace import UploadPace
 from jack.web.peer_api import MAX_LONG_LISTS, peer_blueprint
+from jack.web.proxies import Proxies
 from jack.web.server import Server, check_free
 from jack.web.status import status_blueprint
 from jack.web.torznab import torznab_blueprint
@@ -80,7 +81,8 @@ def start_http_side(
     status = status_blueprint(guard, each, row, config.jack.state_path)
     app = create_app([peers, status, torznab_blueprint(search, guard, links, clock)])
     pace = UploadPace(rate) if rate else None
-    server = Server(app, ANY_ADDRESS, config.jack.port, pace=pace, enter=database.keep_connection)
+    enter, proxies = database.keep_connection, Proxies(config.jack.proxies)
+    server = Server(app, ANY_ADDRESS, config.jack.port, pace=pace, enter=enter, proxies=proxies)
     stack.callback(server.stop, 2.0)
     stack.callback(search.stop, 1.0)
     server.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
 import re
 from pathlib import Path, PureWindowsPath
 
@@ -10,6 +11,7 @@ from jack.config.blocks import Kind, Reading, closest
 from jack.config.tree import Node, Problem, Scalar
 from jack.support.files import shown
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_MILLISECONDS = 7 * 24 * 3600 * 1000
 """A week. Beyond 24 days a wait overflows poll(2), whose timeout is an int of milliseconds."""
 MAX_BYTES = 2**63 - 1
@@ -146,6 +148,17 @@ def _printable_path(node: Node) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise Problem(node.at, "a path cannot hold control characters")
     return text
+
+
+def network(node: Node, reading: Reading) -> Network:
+    """An IP address, or all of a network as in 192.0.2.0/24; names are not looked up."""
+    text = text_of(node, "an IP address")
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise Problem(
+            node.at, "expected an IP address, or a network such as 172.18.0.0/16"
+        ) from None
 
 
 def file_mode(node: Node, reading: Reading) -> int:

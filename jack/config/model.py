@@ -67,6 +67,9 @@ class JackConfig:
     )
     api_key: Secret | None = field(metadata=key("apiKey", own_key, default=None))
     state_path: Path = field(metadata=key("statePath", kinds.absolute_path, default=None))
+    proxies: tuple[kinds.Network, ...] = field(
+        default=(), metadata=key("proxies", list_of(kinds.network))
+    )
 
     @property
     def port(self) -> int:

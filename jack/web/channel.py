@@ -22,6 +22,7 @@ from jack.web.auth import HOLD_ANSWER
 from jack.web.crowd import home_of
 from jack.web.pace import MAX_QUANTUM_BYTES, UploadPace
 from jack.web.parsing import StrictParser
+from jack.web.proxies import Proxies
 from jack.web.readahead import ReadAhead
 from jack.web.streaming import FileWindow
 
@@ -43,12 +44,14 @@ _NOT_THIS_FILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.
 """What sendfile says of a file system (FUSE, some network folders) that it cannot send from."""
 
 
-class HoldableTask(WSGITask):  # type: ignore[misc]  # waitress carries no types
-    """A request whose answer may be told to wait."""
+class OurTask(WSGITask):  # type: ignore[misc]  # waitress carries no types
+    """A request that says who really asks, and whose answer may be told to wait."""
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         environ[HOLD_ANSWER] = self.channel.hold
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+        environ["REMOTE_ADDR"] = self.channel.asked_by(forwarded)
         return environ
 
 
@@ -63,13 +66,19 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
     """
 
     parser_class = StrictParser
-    task_class = HoldableTask
+    task_class = OurTask
     will_close: bool
 
     def __init__(
-        self, *args: Any, ahead: ReadAhead, pace: UploadPace | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        ahead: ReadAhead,
+        pace: UploadPace | None = None,
+        proxies: Proxies,
+        **kwargs: Any,
     ) -> None:
         self._pace = pace
+        self._proxies = proxies
         self._ahead = ahead
         self._is_reading = False
         self._window: FileWindow | None = None
@@ -77,7 +86,9 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
         self.sendbuf_len = COPY_BYTES
         self._turn_bytes = 0
         self._is_flushing = False
-        self.home = home_of(str(self.addr[0]))
+        address = str(self.addr[0])
+        self.home = "" if address in proxies else home_of(address)
+        """Whose connection it is; of a proxy's, the one it asked for last."""
         self._is_stalled = False
         self._held_until_seconds = 0.0
         self.moved_at_seconds = time.monotonic()
@@ -155,6 +166,14 @@ class FairChannel(HTTPChannel):  # type: ignore[misc]  # waitress carries no typ
                 data.file.upload.cut = self._cut
             data.file = Pieces(data.file) if HAS_SENDFILE else data.file
         return int(super().write_soon(data))
+
+    def asked_by(self, forwarded: str) -> str:
+        """The address of the one who asks now, by the X-Forwarded-For of the request."""
+        address = str(self.addr[0])
+        if address in self._proxies:
+            address = self._proxies.client_of(address, forwarded)
+            self.home = "" if address in self._proxies else home_of(address)
+        return address
 
     def _bound_unsent(self, most_bytes: int) -> None:
         """How much of what cannot leave yet the system takes from us (tcp(7), TCP_NOTSENT_LOWAT);

@@ -27,6 +27,7 @@ class Connection(Protocol):
 
     moved_at_seconds: float
     home: str
+    """Empty: an idle one of a proxy, which may have many."""
 
     @property
     def carries_file(self) -> bool: ...
@@ -55,7 +56,8 @@ class Crowd:
         if len(everybody) > PER_ADDRESS:
             homes = defaultdict(list)
             for connection in self._movable(everybody):
-                homes[connection.home].append(connection)
+                if connection.home:
+                    homes[connection.home].append(connection)
             for those in homes.values():
                 leaving += those[: max(0, len(those) - PER_ADDRESS)]
         too_many = len(everybody) - len(leaving) - self._most + 1

@@ -21,6 +21,7 @@ from jack.support.ports import holder_of
 from jack.web.channel import FairChannel
 from jack.web.crowd import Crowd
 from jack.web.pace import UploadPace
+from jack.web.proxies import Proxies
 from jack.web.readahead import ReadAhead
 
 if TYPE_CHECKING:
@@ -61,8 +62,10 @@ class Server:
         threads: int = 8,
         pace: UploadPace | None = None,
         enter: Callable[[], None] = lambda: None,
+        proxies: Proxies | None = None,
     ) -> None:
         self._enter = enter
+        self._proxies = proxies or Proxies()
         self._app = app
         self._pace = pace
         self._ahead = ReadAhead()
@@ -133,7 +136,9 @@ class Server:
 
     def _welcome(self, *args: Any, **kwargs: Any) -> FairChannel:
         self._has_newcomer = True
-        return FairChannel(*args, pace=self._pace, ahead=self._ahead, **kwargs)
+        return FairChannel(
+            *args, pace=self._pace, ahead=self._ahead, proxies=self._proxies, **kwargs
+        )
 
     def _make_room(self) -> None:
         """Close those that are to leave. Waitress waits until the socket takes bytes, and so never

@@ -21,7 +21,10 @@ Expect = Callable[..., None]
         ("jack: {§baseUrl: http://a}", "unknown key baseUrl: did you mean internalUrl?"),
         ("jack: {§base_url: http://a}", "did you mean internalUrl?"),
         ("jack: {§apikey: k}", "did you mean apiKey?"),
-        ("jack: {§zzz: k}", "unknown key zzz: known here are internalUrl, apiKey, statePath"),
+        (
+            "jack: {§zzz: k}",
+            "unknown key zzz: known here are internalUrl, apiKey, statePath, proxies",
+        ),
         ("jack: {§zzz: }", "unknown key zzz"),
         ("jack: {§'': a}", "no key that jack knows"),
         ("jack: {§<<: {apiKey: kkkkkkkkkkkkkkkk}}", "merge keys (<<) are not supported"),
@@ -351,6 +354,9 @@ def test_a_short_friend_gets_its_defaults(load: Load) -> None:
     ("marked", "words"),
     [
         ("share: {maxUploads: §0}", "at least 1"),
+        ("jack: {proxies: §192.168.1.2}", "expected a list"),
+        ("jack: {proxies: [§proxy.lan]}", "expected an IP address, or a network"),
+        ("jack: {proxies: [§192.168.1.2/24]}", "expected an IP address, or a network"),
         ("share: {uploadBytesPerSecond: §16383}", "at least 16384"),
         ("share: {uploadBytesPerSecond: §1MB}", "digits only"),
         ("share: {uploadBytesPerSecond: §[]}", "expected a number"),

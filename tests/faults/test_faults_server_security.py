@@ -9,6 +9,7 @@ import itertools
 import logging
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -241,6 +242,33 @@ def test_lists_that_nobody_reads_hold_a_place_each_and_these_are_few(tmp_path: P
         assert jack.get("/peer/search?tmdbId=603").json() == {"items": []}
         stack.close()
         eventually(lambda: jack.get("/peer/search").ok)
+
+
+@pytest.mark.fault("P24")
+def test_strangers_who_do_not_read_their_refusals_keep_nobody_out(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """More of them than jack takes, from ten addresses; against the daemon."""
+    port = Port()
+    request.addfinalizer(port.close)
+    you = Jack(tmp_path / "you", jack={"internalUrl": port.url, "apiKey": KEY})
+    request.addfinalizer(you.close)
+    you.start()
+    refused = b"GET /peer/search HTTP/1.1\r\n" + HOST + b"\r\n"
+    with contextlib.ExitStack() as stack:
+        for number in range(260):
+            sock = stack.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.bind((f"127.0.1.{number % 10}", 0))
+            sock.settimeout(20)
+            sock.connect(("127.0.0.1", port.number))
+            sock.sendall(refused)
+            if number % 5 == 4:
+                prompt(port.url)
+    said = [line for line in you.log.splitlines() if "too many connections" in line]
+    assert len(said) == 1
+    assert re.search(r"closed \d+ on which nothing had moved", said[0])
+    assert you.stop() == 0
 
 
 @pytest.mark.fault("P24")

@@ -89,15 +89,20 @@ class SharingJack:
 
 @contextlib.contextmanager
 def sharing_jack(root: Path, **blocks: Mapping[str, Any]) -> Iterator[SharingJack]:
-    """A jack in `root` that shares `root/video`; `blocks` are further blocks of its config."""
+    """A jack in `root` that shares `root/video`; `blocks` are further keys of its config."""
     folder, state = root / "video", root / "state"
     for needed in (folder, state):
         needed.mkdir(parents=True, exist_ok=True)
     reserved = Port()
     port = reserved.number
-    internal = {"internalUrl": f"http://127.0.0.1:{port}", "apiKey": KEY, "statePath": str(state)}
+    internal: dict[str, Any] = {
+        "internalUrl": f"http://127.0.0.1:{port}",
+        "apiKey": KEY,
+        "statePath": str(state),
+    }
     library = {"library": [{"folder": str(folder)}]}
     path = root / "jack.yaml"
+    internal.update(blocks.pop("jack", {}))
     path.write_text(json.dumps({"jack": internal, **library, **blocks}))
     clock, database = SystemClock(), Database(state)
     try:
