@@ -33,7 +33,7 @@ LEVELS = ("trace", "debug", "info", "warning", "error")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code (interface, section 2). Mistakes of the user are one
+    """Run one command and return its exit code. Mistakes of the user are one
     line on stderr, never a traceback.
     """
     occupy_standard_streams()

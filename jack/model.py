@@ -17,7 +17,7 @@ TV = 5000
 
 
 class DownloadStatus(str, enum.Enum):
-    """Where a download stands (interface, section 5)."""
+    """Where a download stands."""
 
     QUEUED = "queued"
     DOWNLOADING = "downloading"

@@ -43,7 +43,7 @@ OwnedOnes = Generator[Owned, None, None]
 
 
 @dataclass(frozen=True)
-class HistoryMark:
+class HistoryPlace:
     """A place in the history: the record's id, and its date in the *arr's own words and clock."""
 
     id: int = 0
@@ -55,7 +55,7 @@ class Changes:
     """The movies or series whose files changed, and the mark to ask from the next time."""
 
     owners: frozenset[int]
-    mark: HistoryMark
+    mark: HistoryPlace
 
 
 class ArrLibrary(ABC):
@@ -93,16 +93,16 @@ class ArrLibrary(ABC):
                 found.append(self._ours(path))
         return tuple(found)
 
-    def newest_mark(self, wires: Wires) -> HistoryMark:
+    def newest_mark(self, wires: Wires) -> HistoryPlace:
         """Where the history ends now."""
         query = {"page": "1", "pageSize": "1", "sortKey": "date", "sortDirection": "descending"}
         page = self._reader.one("history", wires(), query) or {}
         records = page.get("records")
         if not isinstance(records, list):
             raise ProtocolError(f"{self.name}: its history has no records")
-        return max(filter(None, map(_mark, records)), key=_mark_id, default=HistoryMark())
+        return max(filter(None, map(_mark, records)), key=_mark_id, default=HistoryPlace())
 
-    def changes(self, since: HistoryMark, wires: Wires) -> Changes:
+    def changes(self, since: HistoryPlace, wires: Wires) -> Changes:
         """What happened after `since`. Records of the same second come again: their ids tell."""
         owners: set[int] = set()
         newest = since
@@ -256,12 +256,12 @@ def _has_files(series: Mapping[str, Any]) -> bool:
     return not isinstance(statistics, dict) or statistics.get("episodeFileCount") != 0
 
 
-def _mark(record: object) -> HistoryMark | None:
+def _mark(record: object) -> HistoryPlace | None:
     if not isinstance(record, dict):
         return None
     number, date = whole_number(record.get("id")), record.get("date")
-    return HistoryMark(number, date) if number and isinstance(date, str) else None
+    return HistoryPlace(number, date) if number and isinstance(date, str) else None
 
 
-def _mark_id(mark: HistoryMark) -> int:
+def _mark_id(mark: HistoryPlace) -> int:
     return mark.id

@@ -14,7 +14,7 @@ from typing import Any
 from jack.model import MOVIES, TV, Release
 from jack.support.files import MEDIA_EXTENSIONS
 from jack.support.numbering import parse_day
-from jack.support.release_title import Facts, release_title
+from jack.support.release_title import TitleFacts, release_title
 
 MAX_NUMBER = 2**31
 MAX_SIZE_BYTES = 2**53
@@ -50,7 +50,7 @@ def movie_file(movie: Mapping[str, Any], source_id: str, ours: Ours) -> LibraryF
     return _file(
         file,
         ours,
-        Facts(
+        TitleFacts(
             _text(movie.get("title")) or "",
             year,
             quality=quality_name(file),
@@ -115,13 +115,13 @@ def _facts(
     episodes: tuple[int, ...],
     air_date: date | None,
     quality: str,
-) -> Facts:
+) -> TitleFacts:
     """What the title of an episode has to say: of a daily show the day, for a Sonarr that searches
     for one takes nothing else. A file of several episodes has no single day.
     """
     if series.get("seriesType") == "daily" and air_date and len(episodes) <= 1:
-        return Facts(title, day=air_date, quality=quality)
-    return Facts(title, None, season, episodes, quality=quality)
+        return TitleFacts(title, day=air_date, quality=quality)
+    return TitleFacts(title, None, season, episodes, quality=quality)
 
 
 def whole_number(value: object, highest: int = MAX_NUMBER) -> int | None:
@@ -135,7 +135,9 @@ def quality_name(file: Mapping[str, Any]) -> str:
     return "" if name == "Unknown" else str(name)
 
 
-def _file(file: Mapping[str, Any], ours: Ours, facts: Facts, **known: Any) -> LibraryFile | None:
+def _file(
+    file: Mapping[str, Any], ours: Ours, facts: TitleFacts, **known: Any
+) -> LibraryFile | None:
     path = file.get("path")
     if not isinstance(path, str) or not _is_sendable(path):
         return None
@@ -153,7 +155,7 @@ def _file(file: Mapping[str, Any], ours: Ours, facts: Facts, **known: Any) -> Li
     return LibraryFile(ours(path), release)
 
 
-def _title(scene_name: str | None, stem: str, facts: Facts) -> str:
+def _title(scene_name: str | None, stem: str, facts: TitleFacts) -> str:
     """The first name that says all that the *arr knows, else the first one mended."""
     names = (scene_name, stem) if scene_name else (stem,)
     if not facts.title:

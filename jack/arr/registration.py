@@ -59,23 +59,23 @@ class Registrar:
         self, servers: Sequence[Destination], settings: RegistrationSettings, clock: Clock
     ) -> None:
         self._clock = clock
-        self._desks = [Desk(destination, settings) for destination in servers]
+        self._registrations = [Registration(destination, settings) for destination in servers]
 
     def start(self) -> None:
         """Start one thread per server and return at once."""
-        for desk in self._desks:
-            desk.start()
+        for one in self._registrations:
+            one.start()
 
     def stop(self, timeout_seconds: float) -> bool:
         """Abort what is under way; True when all threads ended in time."""
-        for desk in self._desks:
-            desk.request_stop()
+        for one in self._registrations:
+            one.request_stop()
         end = self._clock.monotonic() + timeout_seconds
-        ended = [desk.join(max(0.0, end - self._clock.monotonic())) for desk in self._desks]
+        ended = [one.join(max(0.0, end - self._clock.monotonic())) for one in self._registrations]
         return all(ended)
 
 
-class Desk:
+class Registration:
     """The registration with one server. `step` does the next thing; the thread loops over it."""
 
     def __init__(self, destination: Destination, settings: RegistrationSettings) -> None:

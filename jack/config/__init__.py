@@ -1,9 +1,11 @@
-"""The configuration: YAML -> frozen dataclasses, with every problem at once. Read `model` first."""
+"""The configuration: YAML -> frozen dataclasses, with every problem at once.
+Order of reading: `schema` (every key), `kinds`, `blocks`, `load`.
+"""
 
 from jack.config.checks import folders_mixed
 from jack.config.find import find_config
 from jack.config.load import load_config
-from jack.config.model import (
+from jack.config.schema import (
     DEFAULT_PORT,
     AutoregisterConfig,
     Config,

@@ -1,4 +1,4 @@
-"""Where the configuration is (interface, section 2)."""
+"""Where the configuration file is: named, or in one of the usual places."""
 
 from __future__ import annotations
 

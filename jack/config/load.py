@@ -9,7 +9,7 @@ from typing import Any
 from jack.config.blocks import Draft, Reading, block, built, defaults_of
 from jack.config.checks import keys_told_apart, shared_with_key
 from jack.config.foreign import without_jsonc_comments
-from jack.config.model import Config, JackConfig
+from jack.config.schema import Config, JackConfig
 from jack.config.tree import At, Entries, Node, Problem, is_null, parse
 from jack.errors import ConfigError
 from jack.support.files import NotRegular, printable, read_regular

@@ -1,6 +1,6 @@
 """URLs of peers, servers and jack itself. They are checked, and kept as they were written.
 
-A peer's id is made of its URL as text (interface, section 6), so tidying it up would change the id.
+A peer's id is made of its URL as text, so tidying it up would change the id.
 """
 
 from __future__ import annotations

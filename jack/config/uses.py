@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from jack.config.model import Config
+from jack.config.schema import Config
 
 
 class Gap(NamedTuple):

@@ -43,7 +43,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, key: str, answer: Callable[[str, str, Any], Answer]) -> None:
         self.key = key
         self.answer = answer
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), _JsonHandler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that is killed in the middle of a request is part of the play."""
@@ -51,7 +51,7 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _JsonHandler(BaseHTTPRequestHandler):
     """HTTP/1.0, one request per connection: no thread outlives its request."""
 
     server: _Server

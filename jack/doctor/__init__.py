@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from jack.config import Config, gaps
 from jack.doctor.findings import Finding, Level, warn
 from jack.doctor.folders import download_findings, library_findings, state_findings
-from jack.doctor.friends import friend_findings
 from jack.doctor.leftovers import leftover_findings
 from jack.doctor.line import line_findings
+from jack.doctor.peers import peer_findings
 from jack.doctor.secrecy import secrecy_findings
 from jack.doctor.servers import server_findings, sharing_findings
 from jack.support.clock import Clock
@@ -45,7 +45,7 @@ def examine(config: Config, clock: Clock) -> Iterator[Finding]:
     for entry in config.library:
         yield from library_findings(entry.folder)
     for peer in config.peers:
-        yield from friend_findings(peer, clock)
+        yield from peer_findings(peer, clock)
     yield from sharing_findings(config)
     yield from line_findings(config)
     for server in config.servers:

@@ -1,1 +1,3 @@
-"""What this jack shares: items of its folders and its own Radarr and Sonarr, kept in a catalog."""
+"""What this jack shares: the files of its folders and of its own Radarr and Sonarr, in one catalog.
+Order of reading: `shared`, `folder_source`, `sync`, `catalog`.
+"""

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from jack.errors import JackError, TransientError
 from jack.library.disks import Disks
+from jack.library.release_rows import bare_imdb, release_of, row_of
 from jack.library.shared import OpenFile, Source, inodes, iso_time, open_shared
-from jack.library.wire import bare_imdb, release_of, row_of
 from jack.model import MOVIES, TV, Release
 from jack.store.releases import ReleaseRow, Releases
 from jack.support.clock import Clock

@@ -9,8 +9,8 @@ from pathlib import Path
 from jack.arr.api import ArrServer
 from jack.arr.library import arr_library
 from jack.library.catalog import Catalog
-from jack.library.folder import FolderSource
-from jack.library.pictures import PictureReader
+from jack.library.folder_source import FolderSource
+from jack.library.picture_sizes import PictureReader
 from jack.library.sync import ServerSync
 from jack.model import connector_id
 from jack.store.database import Database

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from jack.arr.library import ArrLibrary, HistoryMark, Owned
+from jack.arr.library import ArrLibrary, HistoryPlace, Owned
 from jack.errors import Interrupted, JackError
 from jack.library.asking import Rationed, Wires
-from jack.library.wire import row_of
+from jack.library.release_rows import row_of
 from jack.store.releases import ReleaseRow, Releases, SourceState
 from jack.support import waits
 from jack.support.clock import Clock
@@ -150,7 +150,7 @@ class ServerSync:
         if roots != state.roots or self._is_full_pass_due(state):
             self._read_everything(roots)
             return
-        mark = HistoryMark(state.history_id or 0, state.history_date or HistoryMark.date)
+        mark = HistoryPlace(state.history_id or 0, state.history_date or HistoryPlace.date)
         changes = self._library.changes(mark, self._wires)
         self._refresh(sorted(changes.owners))
         if changes.mark != mark:

@@ -19,7 +19,7 @@ from jack.support.numbering import Numbering, read_count, read_numbering
 
 
 @dataclass(frozen=True)
-class Facts:
+class TitleFacts:
     """What the title has to say. A film has a year, an episode a season and a number, or the day it
     was on the air, or `absolutes`, its numbers through all seasons; `quality` is as the *arrs write
     it (`WEBDL-1080p`), empty when nobody knows it.
@@ -126,7 +126,7 @@ _WORD = re.compile(r"[^\W_]+")
 _APOSTROPHES = re.compile(r"['\u2018\u2019\u02bc`\u00b4]")
 
 
-def release_title(name: str, facts: Facts) -> str:
+def release_title(name: str, facts: TitleFacts) -> str:
     """`name` (without a file's extension) when it says what `facts` do, else what they say before
     what `name` tells beyond them.
     """
@@ -199,7 +199,7 @@ def _contradict(one: Quality, other: Quality) -> bool:
     )
 
 
-def _says(name: str, facts: Facts) -> bool:
+def _says(name: str, facts: TitleFacts) -> bool:
     """Whether film and year, or series and episode, are read from `name` as they are."""
     if facts.is_episode:
         numbering = read_numbering(name) or read_count(name)
@@ -219,7 +219,7 @@ def _says(name: str, facts: Facts) -> bool:
     )
 
 
-def _is_same_episode(numbering: Numbering, facts: Facts) -> bool:
+def _is_same_episode(numbering: Numbering, facts: TitleFacts) -> bool:
     """A day or a number through all seasons names an episode as well as season and number do, for
     Sonarr knows them; but of a daily show it takes nothing that does not say the day.
     """
@@ -232,7 +232,7 @@ def _is_same_episode(numbering: Numbering, facts: Facts) -> bool:
     return set(facts.absolutes) <= set(numbering.absolutes)
 
 
-def _composed(name: str, facts: Facts) -> str:
+def _composed(name: str, facts: TitleFacts) -> str:
     own_years = [m for m in _ANY_YEAR.finditer(name) if int(m[1]) == facts.year and m.start() > 0]
     is_film = not facts.is_episode
     counted = None if is_film or read_numbering(name) else read_count(name)
@@ -248,7 +248,7 @@ def _composed(name: str, facts: Facts) -> str:
     return whole if _says(whole, facts) else head
 
 
-def _head(facts: Facts, name: str) -> str:
+def _head(facts: TitleFacts, name: str) -> str:
     """Title and year, or title and episode, with dots where `name` is written with dots."""
     year = ""
     if facts.year is not None:

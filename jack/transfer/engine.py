@@ -17,7 +17,6 @@ from jack.support.http import Wire
 from jack.support.statuses import error_for_status
 from jack.support.waits import ASK_AGAIN_SECONDS
 from jack.transfer import ranges
-from jack.transfer.answers import Anew, Append, Complete, Fresh, Question, Verdict, judge
 from jack.transfer.body import (
     ALL_WAYS,
     BrokenFraming,
@@ -42,6 +41,7 @@ from jack.transfer.terms import (
     TransferSettings,
     TransferState,
 )
+from jack.transfer.verdicts import Anew, Append, Asked, Complete, Fresh, Verdict, judge
 
 __all__ = [
     "Engine",
@@ -202,11 +202,11 @@ class _Attempt:
                 self._restart(verdict.reason, Validator())
             question = other or self._question(0)
 
-    def _question(self, offset: int, learn_size: bool = False) -> Question:
+    def _question(self, offset: int, learn_size: bool = False) -> Asked:
         offset, have = max(0, offset), self._offset
-        return Question(offset, have, self._expected, self._validator, have > 0 or learn_size)
+        return Asked(offset, have, self._expected, self._validator, have > 0 or learn_size)
 
-    def _other_question(self, question: Question, verdict: Verdict) -> Question | None:
+    def _other_question(self, question: Asked, verdict: Verdict) -> Asked | None:
         """What has to be asked before this answer can be used, or instead of it."""
         if isinstance(verdict, Append) and 0 < question.offset == self._offset:
             etag = verdict.validator.etag
@@ -219,7 +219,7 @@ class _Attempt:
             return self._question(0, learn_size=True)
         return None
 
-    def _judge(self, question: Question, response: requests.Response) -> Verdict:
+    def _judge(self, question: Asked, response: requests.Response) -> Verdict:
         now = self._tools.clock.now()
         if response.status_code == 204:
             self._check_size(0)
@@ -238,7 +238,7 @@ class _Attempt:
         self,
         verdict: Append | Fresh | Complete,
         response: requests.Response,
-        question: Question,
+        question: Asked,
         if_range: bool,
     ) -> int:
         if isinstance(verdict, Fresh):

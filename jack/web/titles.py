@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 from jack.model import TV, Release
-from jack.support.release_title import Facts, quality_of, release_title, separator
+from jack.support.release_title import TitleFacts, quality_of, release_title, separator
 
 MAX_FILE_NAME_BYTES = 240
 """Of `<title>.torrent`; below the 255 of common file systems."""
@@ -46,14 +46,14 @@ def shown_title(release: Release) -> str:
     return shortened(full, len(tail)) + tail
 
 
-def _facts(release: Release) -> Facts:
+def _facts(release: Release) -> TitleFacts:
     """What the peer tells beside the title. A film's own name and year are nowhere but there."""
     quality = _known_quality(release)
     series = _plain(release.series_title or "")
     number = release.season, release.episode
     if release.category != TV or not series or number[0] is None or number[1] is None:
-        return Facts("", quality=quality)
-    return Facts(series, None, number[0], (number[1],), quality=quality)
+        return TitleFacts("", quality=quality)
+    return TitleFacts(series, None, number[0], (number[1],), quality=quality)
 
 
 def shortened(title: str, spare_bytes: int = 0) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jack.arr.api import ArrServer
-from jack.arr.library import ArrLibrary, HistoryMark, Owned, arr_library
+from jack.arr.library import ArrLibrary, HistoryPlace, Owned, arr_library
 from jack.errors import Interrupted, PeerRefused, PeerUnreachable, ProtocolError, TransientError
 from jack.model import MOVIES, TV, Release
 from jack.support.http import Wire
@@ -257,16 +257,16 @@ def test_a_number_is_looked_up(radarr: LibraryServer, sonarr: LibraryServer) -> 
 
 def test_history_tells_whose_files_changed_since_the_mark(sonarr: LibraryServer) -> None:
     library = reading(sonarr)
-    assert library.newest_mark(Wire) == HistoryMark()
+    assert library.newest_mark(Wire) == HistoryPlace()
     for event, owner in [("downloadFolderImported", 1), ("grabbed", 2), ("episodeFileDeleted", 3)]:
         sonarr.happened(event, owner)
     mark = library.newest_mark(Wire)
-    assert mark == HistoryMark(3, "2026-01-01T00:00:03Z")
-    changes = library.changes(HistoryMark(), Wire)
+    assert mark == HistoryPlace(3, "2026-01-01T00:00:03Z")
+    changes = library.changes(HistoryPlace(), Wire)
     assert (changes.owners, changes.mark) == ({1, 3}, mark)
     sonarr.happened("episodeFileRenamed", 4)
     assert library.changes(mark, Wire).owners == {4}
-    unchanged = library.changes(HistoryMark(4, "2026-01-01T00:00:04Z"), Wire)
+    unchanged = library.changes(HistoryPlace(4, "2026-01-01T00:00:04Z"), Wire)
     assert (unchanged.owners, unchanged.mark.id) == (frozenset(), 4)
     library.close()
 

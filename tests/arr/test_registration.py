@@ -11,7 +11,7 @@ import pytest
 
 from jack.arr import entries
 from jack.arr.api import ArrServer, Complaint
-from jack.arr.registration import Desk, Destination, Registrar, RegistrationSettings
+from jack.arr.registration import Destination, Registrar, Registration, RegistrationSettings
 from jack.support.clock import SystemClock
 from jack.support.pauses import Pauses
 from tests.support.fake_arr import FakeArr
@@ -51,16 +51,18 @@ def folders(tmp_path: Path) -> Path:
     return root
 
 
-Opener = Callable[..., Desk]
+Opener = Callable[..., Registration]
 
 
 @pytest.fixture
 def desk(folders: Path, torznab: FakeTorznab) -> Iterator[Opener]:
     """Makes the desk of a fake *arr; it is stepped by hand."""
-    opened: list[Desk] = []
+    opened: list[Registration] = []
 
-    def open_one(fake: FakeArr, priority: int = 7, **changes: Any) -> Desk:
-        made = Desk(destination(fake, folders, priority), settings(torznab, folders, **changes))
+    def open_one(fake: FakeArr, priority: int = 7, **changes: Any) -> Registration:
+        made = Registration(
+            destination(fake, folders, priority), settings(torznab, folders, **changes)
+        )
         opened.append(made)
         return made
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from jack.arr.media import episode_file, movie_file
 from jack.library.catalog import Catalog
-from jack.library.wire import row_of
+from jack.library.release_rows import row_of
 from jack.store.database import Database
 from jack.store.releases import Releases
 from jack.support.clock import SystemClock

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jack.blackhole.stub import build_stub
-from jack.library.folder import FolderSource
+from jack.library.folder_source import FolderSource
 from jack.model import Release, Stub
 from jack.peers.protocol import connector_id
 from tests.support.ports import Port

@@ -13,7 +13,7 @@ from jack.arr.client import ArrClient
 from jack.arr.entries import MASK, fields_of
 from jack.arr.history import Grab
 from jack.arr.manual import ImportApi
-from jack.arr.registration import Desk, Destination, RegistrationSettings
+from jack.arr.registration import Destination, Registration, RegistrationSettings
 from jack.blackhole.stub import build_stub, info_hash
 from jack.demo.radarr import Movie, PretendRadarr
 from jack.errors import PeerRefused, UserError
@@ -61,7 +61,7 @@ def register(radarr: PretendRadarr, indexer_url: str, key: str, watch: Path) -> 
     """As jack's Registrar does it, in one step."""
     server = ArrServer("Radarr", "radarr", radarr.url, radarr.key)
     settings = RegistrationSettings(indexer_url, key, str(watch), str(watch.with_name("completed")))
-    desk = Desk(Destination(server, 1), settings)
+    desk = Registration(Destination(server, 1), settings)
     assert desk.step() == settings.look_seconds, "registered"
 
 

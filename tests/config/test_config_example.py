@@ -21,7 +21,7 @@ from jack.config import (
     PeerConfig,
     ServerConfig,
     ShareConfig,
-    model,
+    schema,
 )
 from jack.config.blocks import defaults_of, keys_of
 
@@ -64,7 +64,7 @@ def test_the_example_shows_and_explains_every_key(block: type[Any]) -> None:
 
 
 def test_no_block_is_forgotten_here() -> None:
-    found = [value for value in vars(model).values() if isinstance(value, type)]
+    found = [value for value in vars(schema).values() if isinstance(value, type)]
     assert {value for value in found if dataclasses.is_dataclass(value)} == set(BLOCKS)
 
 

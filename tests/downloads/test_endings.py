@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from jack.config.model import ServerConfig, ServerType
+from jack.config.schema import ServerConfig, ServerType
 from jack.config.secret import Secret
 from jack.downloads.wishes import objection_to_retry, retry_offline
 from jack.errors import StorageError

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jack.blackhole.stub import build_stub
-from jack.config.model import Config, DownloadsConfig, JackConfig, PeerConfig, ServerConfig
+from jack.config.schema import Config, DownloadsConfig, JackConfig, PeerConfig, ServerConfig
 from jack.config.secret import Secret
 from jack.download_side import DownloadSide
 from jack.downloads.explain import why

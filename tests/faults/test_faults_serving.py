@@ -20,7 +20,7 @@ from urllib.parse import quote, urlencode
 import pytest
 import requests
 
-from jack.library.folder import FolderSource
+from jack.library.folder_source import FolderSource
 from jack.peers.protocol import file_path
 from jack.web import channel
 from tests.scenarios.harness import Jack

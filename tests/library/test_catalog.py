@@ -15,7 +15,7 @@ import pytest
 from jack.errors import TransientError
 from jack.library import catalog as catalog_module
 from jack.library.catalog import Catalog
-from jack.library.folder import FolderSource
+from jack.library.folder_source import FolderSource
 from jack.library.shared import Shared, open_shared
 from jack.model import MOVIES, TV, Release
 from jack.store.releases import Releases

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jack.library.folder import FolderSource
+from jack.library.folder_source import FolderSource
 from jack.model import MOVIES, TV, Release
 from jack.peers.protocol import connector_id, release_from_json, release_to_json
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import pytest
 
-from jack.library.names import Ids, Kind, read_name, read_names
+from jack.library.conventions import Ids, Kind, read_name, read_names
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_a_start_reads_no_folder_before_somebody_asks_for_it(
 def test_files_are_looked_into_although_nobody_asks(
     library: Path, put: Put, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jack.library.pictures.FIRST_PICTURES_SECONDS", 0.0)
+    monkeypatch.setattr("jack.library.picture_sizes.FIRST_PICTURES_SECONDS", 0.0)
     put("Film (2001).mkv", matroska(1920, 1080))
     database = Database(state)
     with sharing(library, state) as shared:

@@ -13,7 +13,7 @@ import pytest
 from jack.arr.api import ArrServer
 from jack.arr.library import arr_library
 from jack.library.catalog import Catalog
-from jack.library.folder import FolderSource
+from jack.library.folder_source import FolderSource
 from jack.library.sync import ServerSync, SyncSettings, is_beneath
 from jack.store.releases import Releases
 from tests.support.library_server import KEY, LibraryServer

@@ -21,7 +21,7 @@ import requests
 
 from jack.config import load_config
 from jack.http_side import start_http_side
-from jack.library.folder import FolderSource
+from jack.library.folder_source import FolderSource
 from jack.peers.protocol import item_path
 from jack.store.database import Database
 from jack.store.downloads import Downloads

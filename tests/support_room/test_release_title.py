@@ -7,13 +7,15 @@ from datetime import date
 import pytest
 
 from jack.support.release_title import (
-    Facts,
     Quality,
     lines_of,
     quality_of,
     quality_of_folder,
     release_title,
     with_quality,
+)
+from jack.support.release_title import (
+    TitleFacts as Facts,
 )
 from tests.support.arr_titles import Read, read_episode, read_film
 
@@ -44,7 +46,12 @@ FERRY = Facts("The Long Ferry", None, 1, (1,), quality="WEBDL-1080p")
         ),
         # Numbers in titles.
         ("a", Facts("Blade 2049", 2017, quality="Bluray-2160p"), None, None),
-        ("Blade 2049 (2017) 2160p", Facts("Blade 2049", 2017, quality="Bluray-2160p"), None, None),
+        (
+            "Blade 2049 (2017) 2160p",
+            Facts("Blade 2049", 2017, quality="Bluray-2160p"),
+            None,
+            None,
+        ),
         ("Jahr.2018.2049.x264", COMET, None, None),
         ("b", Facts("2012", 2009, quality="HDTV-720p"), None, None),
         ("c", Facts("Charlotte's Web", 2006, quality="Remux-2160p"), None, None),
@@ -135,7 +142,10 @@ def test_an_episode_that_has_only_its_number_through_all_seasons_keeps_it(
     [
         ("The.Quiet.Harbour.2021.1080p.WEB-DL.x264-GRP", HARBOUR),
         ("The Quiet Harbour (2021) [1080p] [WEBDL]", HARBOUR),
-        ("Amélie & Max (2001) Bluray-1080p", Facts("Amelie and Max", 2001, quality="Bluray-1080p")),
+        (
+            "Amélie & Max (2001) Bluray-1080p",
+            Facts("Amelie and Max", 2001, quality="Bluray-1080p"),
+        ),
         ("The Long Ferry - S01E01E02 - Both WEBDL-1080p", FERRY),
         (
             "The Long Ferry (2014) - S01E01 - One WEBDL-1080p",

@@ -11,7 +11,7 @@ import pytest
 from flask import Blueprint
 
 from jack.library.catalog import Catalog
-from jack.library.folder import FolderSource
+from jack.library.folder_source import FolderSource
 from jack.peers.client import Peer, PeerClient
 from jack.peers.protocol import connector_id
 from jack.peers.search import PeerSearch

@@ -17,7 +17,7 @@ import requests
 from jack.library import catalog as catalog_room
 from jack.library import disks
 from jack.library.catalog import FIRST_SCAN_WAITERS, Catalog
-from jack.library.folder import FolderSource
+from jack.library.folder_source import FolderSource
 from jack.peers.protocol import file_path
 from jack.web import readahead
 from jack.web.app import create_app

@@ -30,7 +30,7 @@ _OTHER_ETAG = '"no-version-of-this-file"'
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Piece:
     """The answer to a request for a part of the file; of a larger body only the beginning."""
 
     status: int
@@ -40,7 +40,7 @@ class _Look:
     validator: Validator
 
 
-def friend_findings(friend: PeerConfig, clock: Clock) -> Iterator[Finding]:
+def peer_findings(friend: PeerConfig, clock: Clock) -> Iterator[Finding]:
     """Everything about one friend; ends with the first thing that makes the rest pointless."""
     client = PeerClient(wiring.peer(friend), 2, clock.now)
     try:
@@ -65,6 +65,8 @@ def _remedy(error: JackError) -> str:
 
 
 class _Visit:
+    """Questions to one peer, one after the other."""
+
     def __init__(self, client: PeerClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
@@ -113,7 +115,7 @@ class _Visit:
         if look.status == 206:
             yield self._version_finding(release, look.validator, asked)
 
-    def _range_finding(self, release: Release, look: _Look, begun: bytes, asked: range) -> Finding:
+    def _range_finding(self, release: Release, look: _Piece, begun: bytes, asked: range) -> Finding:
         if look.status == 200:
             return fail(
                 f"{self._who}: ignores Range, so a broken transfer starts over",
@@ -161,7 +163,7 @@ class _Visit:
             return ok(f"{self._who}: ignores If-Range; jack compares the ETag itself")
         return ok(f"{self._who}: a replaced file is noticed (If-Range)")
 
-    def _look(self, release: Release, asked: range, headers: Mapping[str, str]) -> _Look:
+    def _look(self, release: Release, asked: range, headers: Mapping[str, str]) -> _Piece:
         """Ask for a part; no more of the body is read than that: it may be the whole file."""
         span = {"Range": f"bytes={asked.start}-{asked.stop - 1}"}
         wire = Wire()
@@ -174,7 +176,7 @@ class _Visit:
             body = b""
             if response.status_code == 206 and length in {None, len(asked)}:
                 body = self._read(response.raw, wire, len(asked) + 1, self._clock.monotonic())
-            return _Look(
+            return _Piece(
                 response.status_code,
                 ranges.content_range(told),
                 len(body) if length is None else length,

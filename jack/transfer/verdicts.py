@@ -13,7 +13,7 @@ from jack.transfer.ranges import ContentRange, Headers
 
 
 @dataclass(frozen=True)
-class Question:
+class Asked:
     """What was asked for: the bytes from `offset` on, of a file that is `expected` bytes long (None
     when no transfer has recorded that yet) and whose version is `validator`.
 
@@ -66,7 +66,7 @@ class Anew:
 Verdict = Append | Fresh | Complete | Anew
 
 
-def judge(question: Question, status: int, headers: Headers, now: datetime) -> Verdict | None:
+def judge(question: Asked, status: int, headers: Headers, now: datetime) -> Verdict | None:
     """The verdict on an answer; None for a status that holds no file at all, whatever was asked.
 
     Raises ProtocolError for a body that cannot be the file: then nothing on disk may be touched.
@@ -82,7 +82,7 @@ def judge(question: Question, status: int, headers: Headers, now: datetime) -> V
     return None
 
 
-def _whole(question: Question, headers: Headers, now: datetime) -> Fresh:
+def _whole(question: Asked, headers: Headers, now: datetime) -> Fresh:
     ranges.refuse_foreign_content(headers)
     size = ranges.body_length(headers)
     validator = ranges.validator_of(headers, now)
@@ -101,7 +101,7 @@ def _whole(question: Question, headers: Headers, now: datetime) -> Fresh:
     )
 
 
-def _part(question: Question, headers: Headers, now: datetime) -> Append | Anew:
+def _part(question: Asked, headers: Headers, now: datetime) -> Append | Anew:
     ranges.refuse_foreign_content(headers)
     if not question.ranged:
         raise ProtocolError("it sent a part (HTTP 206) of a file that was asked for as a whole")
@@ -116,7 +116,7 @@ def _part(question: Question, headers: Headers, now: datetime) -> Append | Anew:
 
 
 def _other_file(
-    question: Question, span: ContentRange, validator: Validator, now: datetime
+    question: Asked, span: ContentRange, validator: Validator, now: datetime
 ) -> str | None:
     if question.expected is not None and span.total != question.expected:
         return _another_size(span.total, question.expected)
@@ -130,7 +130,7 @@ def _another_size(now: int | None, before: int | None) -> str:
     return f"the file at the peer has changed (it has {now} bytes now{known})"
 
 
-def _other_span(question: Question, span: ContentRange, headers: Headers) -> str | None:
+def _other_span(question: Asked, span: ContentRange, headers: Headers) -> str | None:
     if span.start != question.offset:
         return f"the peer sent the bytes from {span.start} on instead of from {question.offset} on"
     try:
@@ -142,7 +142,7 @@ def _other_span(question: Question, span: ContentRange, headers: Headers) -> str
     return None
 
 
-def _unsatisfied(question: Question, headers: Headers, now: datetime) -> Complete | Anew:
+def _unsatisfied(question: Asked, headers: Headers, now: datetime) -> Complete | Anew:
     span = ranges.content_range(headers)
     if span is None or span.start is not None or span.total is None:
         return Anew("the peer refused the range without saying how long the file is")

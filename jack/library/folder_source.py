@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from jack.library.names import Kind, Named, read_names
-from jack.library.pictures import Looks, PictureReader
+from jack.library.conventions import Kind, Named, read_names
+from jack.library.picture_sizes import Looks, PictureReader
 from jack.library.shared import Shared, iso_time
 from jack.model import MOVIES, TV, Release, connector_id
 from jack.support.files import is_media, is_video, printable, shown
 from jack.support.once import Once
 from jack.support.release_title import (
-    Facts,
     Quality,
+    TitleFacts,
     best_quality,
     quality_of,
     release_title,
@@ -182,7 +182,7 @@ def _title(
     if not quality.is_whole and (named.year is not None or named.kind is Kind.EPISODE):
         lines = looks.lines(str(relative), path, status)
         quality = quality.filled_from(Quality(None, lines))
-    facts = Facts(
+    facts = TitleFacts(
         named.title,
         named.year,
         named.season,
