@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -135,6 +135,28 @@ class ArrApi:
 
         `header_seconds` is how long the *arr may think about it.
         """
+        with self.answer(
+            method, path, wire, body=body, query=query, what=what, header_seconds=header_seconds
+        ) as response:
+            raw = read_capped(response, max_bytes, who=self.server.name, wire=wire)
+        parsed = _json(raw)
+        if parsed is None:
+            raise self.not_an_arr("a page, not JSON")
+        return parsed
+
+    @contextlib.contextmanager
+    def answer(
+        self,
+        method: str,
+        path: str,
+        wire: Wire,
+        *,
+        body: object = None,
+        query: Mapping[str, str] | None = None,
+        what: str = "request",
+        header_seconds: float = HEADER_DEADLINE_SECONDS,
+    ) -> Iterator[requests.Response]:
+        """As `call`, with the body of the 2xx answer unread until the end of the block."""
         self._check_headers()
         target = self.server.url.rstrip("/") + "/api/v3/" + path
         response = send(
@@ -151,11 +173,7 @@ class ArrApi:
             self.date = response.headers.get("Date")
             if not 200 <= response.status_code < 300:
                 raise self._error_of(response, wire, what)
-            raw = read_capped(response, max_bytes, who=self.server.name, wire=wire)
-        parsed = _json(raw)
-        if parsed is None:
-            raise self._not_an_arr("a page, not JSON")
-        return parsed
+            yield response
 
     def _check_headers(self) -> None:
         """Said here because requests and http.client would quote the value in their own errors."""
@@ -166,7 +184,8 @@ class ArrApi:
                     f"the {what} of {self.server.name} holds characters that no header can carry"
                 )
 
-    def _not_an_arr(self, what: str) -> ProtocolError:
+    def not_an_arr(self, what: str) -> ProtocolError:
+        """The error of a url that leads to something else, which answered with `what`."""
         return ProtocolError(
             f"the url of {self.server.name} does not lead to {self.product}"
             f" (is the URL base missing?): it answered with {what}"
@@ -185,7 +204,7 @@ class ArrApi:
                 f"{name} refuses the apiKey (401); compare it with Settings > General there"
             )
         if status == 404:
-            return NotThere(str(self._not_an_arr("404")))
+            return NotThere(str(self.not_an_arr("404")))
         complaints = self._complaints(response, wire)
         words = self._own_words(complaints)
         if status == 403:

@@ -35,7 +35,6 @@ class CommandState:
     """How far a command is. `result` is not kept for long; `message` may be empty."""
 
     running: bool
-    succeeded: bool
     failed: bool
     """It ended without having imported anything; neither after an end that proves nothing."""
     message: str
@@ -114,7 +113,6 @@ class ImportApi:
         message = next((word for word in words if isinstance(word, str) and word), "")
         return CommandState(
             running=status in _RUNNING,
-            succeeded=status == "completed" and result != "unsuccessful",
             failed=status == "failed" or (status == "completed" and result == "unsuccessful"),
             message=message.splitlines()[0] if message.strip() else "",
         )

@@ -8,9 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jack.config.blocks import Draft, Reading
-from jack.config.secret import Secret
 from jack.config.tree import At
-from jack.config.urls import same_place
 from jack.support.places import relation
 
 
@@ -34,8 +32,8 @@ def folders_mixed(watch: Path, completed: Path) -> str | None:
     return f"completedPath is {found} watchPath: finished files and stubs would mix"
 
 
-def _lexical(path: Path) -> PurePosixPath:
-    """Without `..` and doubled slashes; links are not looked up."""
+def same_folder(path: Path) -> Hashable:
+    """Equal for two spellings of one folder: `..` and doubled slashes; links are not looked up."""
     return PurePosixPath("/" + posixpath.normpath(path.as_posix()).lstrip("/"))
 
 
@@ -52,7 +50,7 @@ def delays_in_order(draft: Draft, reading: Reading) -> None:
 
 
 def unique(
-    field: str, what: str, same: Callable[[Any], Hashable]
+    field: str, what: str, same: Callable[[Any], Hashable] = lambda value: value
 ) -> Callable[[list[Draft], Reading], None]:
     """A check for a list: no two entries may have the `same` value in `field`; `what` names it."""
 
@@ -68,20 +66,6 @@ def unique(
             first.setdefault(value, draft.at[field])
 
     return check
-
-
-def same_folder(path: Path) -> Hashable:
-    """Equal for two spellings of one folder."""
-    return _lexical(path)
-
-
-same_url: Callable[[str], Hashable] = same_place
-same_name: Callable[[str], Hashable] = str.casefold
-
-
-def same_key(secret: Secret) -> Hashable:
-    """Equal for two secrets of one value."""
-    return secret
 
 
 def shared_with_key(draft: Draft, reading: Reading) -> None:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from jack.config import checks, kinds
 from jack.config.blocks import block, key, list_of
 from jack.config.secret import Secret, headers, own_key, secret
-from jack.config.urls import port_of, url
+from jack.config.urls import port_of, same_place, url
 from jack.model import connector_id
 
 DEFAULT_PORT = 5225
@@ -188,18 +188,18 @@ class ShareConfig:
 
 
 _servers = list_of(
-    block(ServerConfig), checks.unique("name", "a server of this name", checks.same_name)
+    block(ServerConfig), checks.unique("name", "a server of this name", str.casefold)
 )
 _library = list_of(block(LibraryFolder), checks.unique("folder", "this folder", checks.same_folder))
 _peers = list_of(
     block(PeerConfig),
-    checks.unique("name", "a peer of this name", checks.same_name),
-    checks.unique("url", "this peer", checks.same_url),
+    checks.unique("name", "a peer of this name", str.casefold),
+    checks.unique("url", "this peer", same_place),
 )
 _friends = list_of(
     block(FriendConfig),
-    checks.unique("name", "a friend of this name", checks.same_name),
-    checks.unique("api_key", "this key", checks.same_key),
+    checks.unique("name", "a friend of this name", str.casefold),
+    checks.unique("api_key", "this key"),
 )
 
 

@@ -81,26 +81,6 @@ class Catalog:
 
     # -- searching -------------------------------------------------------------------------------
 
-    def search(
-        self,
-        imdb_id: str | None = None,
-        tmdb_id: str | None = None,
-        tvdb_id: str | None = None,
-        season: int | None = None,
-        episode: int | None = None,
-    ) -> list[Release]:
-        """Like `each`, as releases."""
-        found: list[Release] = []
-        self.each(
-            lambda body: found.append(release_of(body)),
-            imdb_id=imdb_id,
-            tmdb_id=tmdb_id,
-            tvdb_id=tvdb_id,
-            season=season,
-            episode=episode,
-        )
-        return found
-
     def each(
         self,
         take: Callable[[str], object],

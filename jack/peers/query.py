@@ -7,16 +7,14 @@ tvdb counts). Everything else, and their honesty, is decided here.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
 from jack.model import MOVIES, TV, Release, Stub
 from jack.support.numbering import FIRST_YEAR, days_in, read_count, read_numbering
+from jack.support.release_title import title_words
 
-_WORD = re.compile(r"[^\W_]+")
-_APOSTROPHES = re.compile(r"['\u2018\u2019\u02bc`\u00b4]")
 _LAST_NUMBER = re.compile(r"(?:(.*)\s)?([0-9]{1,4})", re.DOTALL)
 
 
@@ -145,14 +143,8 @@ def _counted(query: SearchQuery) -> tuple[int | None, frozenset[str]]:
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of a title for comparison: no case, accents or apostrophes, `&` as `and`, numbers
-    without leading zeros.
-    """
-    plain = _APOSTROPHES.sub("", text).replace("&", " and ").casefold()
-    if not plain.isascii():
-        decomposed = unicodedata.normalize("NFKD", plain)
-        plain = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-    return frozenset(_without_zeros(word) for word in _WORD.findall(plain))
+    """Those of a title, for comparison; numbers without leading zeros."""
+    return frozenset(map(_without_zeros, title_words(text)))
 
 
 def _without_zeros(word: str) -> str:

@@ -46,6 +46,7 @@ __all__ = [
     "pieces_capped",
     "raw_pieces",
     "read_capped",
+    "refuse_compressed",
     "send",
     "translated",
 ]
@@ -338,10 +339,7 @@ def pieces_capped(
     response: requests.Response, limit: int, *, who: str, wire: Wire
 ) -> Generator[bytes, None, None]:
     """As `read_capped`, piece by piece while they arrive; to be closed when not read to the end."""
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in {"", "identity"}:
-        response.close()
-        raise ProtocolError(f"{who} answered compressed although identity was asked for")
+    refuse_compressed(response, who)
     received = 0
     with (
         translated(who, wire),
@@ -354,6 +352,14 @@ def pieces_capped(
                 raise ProtocolError(f"{who} answered with more than {limit} bytes")
             yield piece
     wire.check()
+
+
+def refuse_compressed(response: requests.Response, who: str) -> None:
+    """Raise ProtocolError, and close the connection, for a body that is not as it was asked for."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        response.close()
+        raise ProtocolError(f"{who} answered compressed although identity was asked for")
 
 
 def raw_pieces(response: requests.Response) -> Iterator[bytes]:

@@ -89,8 +89,14 @@ def array_items(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     complete array of objects; what came before the fault has been yielded by then.
     """
     decoder = json.JSONDecoder(parse_constant=_no_constant)
+    text = _Text(chunks, decoder)
     with _understood():
-        yield from _objects(_Text(chunks, decoder))
+        if text.peek() != "[":
+            raise ProtocolError("the answer is a page or an object where a list was expected")
+        for element in _elements(text):
+            if not isinstance(element, dict):
+                raise ProtocolError("the answer is not a list of objects")
+            yield element
 
 
 def member_items(
@@ -138,24 +144,6 @@ def _elements(text: _Text) -> Iterator[Any]:
             text.skip()
             return
         text.expect(",")
-
-
-def _objects(text: _Text) -> Iterator[dict[str, Any]]:
-    if text.peek() != "[":
-        raise ProtocolError("the answer is a page or an object where a list was expected")
-    text.skip()
-    wanted = "{]"
-    while (character := text.peek()) != "]":
-        if character == "" or character not in wanted:
-            raise ProtocolError("the answer is not a list of objects, or was cut off")
-        if character == ",":
-            text.skip()
-            wanted = "{"
-            continue
-        yield text.value()
-        wanted = ",]"
-    if "]" not in wanted:
-        raise ProtocolError("the answer is not valid JSON")
 
 
 @contextlib.contextmanager

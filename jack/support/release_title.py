@@ -207,15 +207,16 @@ def _says(name: str, facts: TitleFacts) -> bool:
             return False
         if not _is_same_episode(numbering, facts):
             return False
-        title = _words(_GROUP.sub("", name[: numbering.start], count=1))
-        return title in (_words(facts.title), [*_words(facts.title), str(facts.year)])
+        title = title_words(_GROUP.sub("", name[: numbering.start], count=1))
+        return title in (title_words(facts.title), [*title_words(facts.title), str(facts.year)])
     if facts.year is None:
         return True
     match = _year(name)
     return (
         match is not None
         and int(match[1]) == facts.year
-        and _words(name[: match.start()]) in map(_words, (facts.title, *facts.also_called))
+        and title_words(name[: match.start()])
+        in map(title_words, (facts.title, *facts.also_called))
     )
 
 
@@ -304,11 +305,13 @@ def separator(name: str) -> str:
     return "." if "." in name and " " not in name else " "
 
 
-def _words(text: str) -> list[str]:
+def title_words(text: str) -> list[str]:
     """For comparing titles: no case, accents, apostrophes or punctuation, `&` as `and`."""
     plain = _APOSTROPHES.sub("", text).replace("&", " and ").casefold()
-    decomposed = unicodedata.normalize("NFKD", plain)
-    return _WORD.findall("".join(c for c in decomposed if not unicodedata.combining(c)))
+    if not plain.isascii():
+        decomposed = unicodedata.normalize("NFKD", plain)
+        plain = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+    return _WORD.findall(plain)
 
 
 def best_quality(texts: Iterable[str]) -> Quality:

@@ -19,6 +19,7 @@ from jack.library.folder_source import FolderSource
 from jack.library.shared import Shared, open_shared
 from jack.model import MOVIES, TV, Release
 from jack.store.releases import Releases
+from tests.support.releases import found_in
 
 Put = Callable[..., Path]
 
@@ -74,11 +75,13 @@ TWO = Release("a:episode:2", "S1E2", "2.mkv", TV, 1, tvdb_id=7, season=1, episod
 def test_search_takes_the_first_id_of_tmdb_imdb_tvdb(
     releases: Releases, clock: Any, query: dict[str, Any], expected: list[Release]
 ) -> None:
-    assert Catalog(releases, clock, [ListSource(FILM, OTHER, ONE, TWO)]).search(**query) == expected
+    assert (
+        found_in(Catalog(releases, clock, [ListSource(FILM, OTHER, ONE, TWO)]), **query) == expected
+    )
 
 
 def test_no_source_means_an_empty_catalog(releases: Releases, clock: Any) -> None:
-    assert Catalog(releases, clock).search() == []
+    assert found_in(Catalog(releases, clock)) == []
 
 
 def test_a_failing_source_is_reported_and_takes_nothing_from_the_others(
@@ -86,7 +89,7 @@ def test_a_failing_source_is_reported_and_takes_nothing_from_the_others(
 ) -> None:
     broken = ListSource(OTHER, connector_id="b")
     broken.error = OSError(5, "Input/output error")
-    assert Catalog(releases, clock, [broken, ListSource(FILM)]).search() == [FILM]
+    assert found_in(Catalog(releases, clock, [broken, ListSource(FILM)])) == [FILM]
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
@@ -97,21 +100,21 @@ def test_a_bug_in_a_source_is_not_hidden_and_does_not_block_the_next_scan(
     source.error = ZeroDivisionError()
     catalog = Catalog(releases, clock, [source])
     with pytest.raises(ZeroDivisionError):
-        catalog.search()
+        found_in(catalog)
     source.error = None
-    assert catalog.search() == [FILM]
+    assert found_in(catalog) == [FILM]
 
 
 def test_the_index_is_kept_until_it_is_old(releases: Releases, clock: Any) -> None:
     source = ListSource(FILM)
     catalog = Catalog(releases, clock, [source], rescan_seconds=60)
-    catalog.search()
+    found_in(catalog)
     clock.advance(59)
-    catalog.search()
+    found_in(catalog)
     assert source.scans == 1
     source.releases = (OTHER,)
     clock.advance(1)
-    assert catalog.search() == [OTHER]
+    assert found_in(catalog) == [OTHER]
     assert source.scans == 2
 
 
@@ -120,16 +123,16 @@ def test_while_one_scans_the_others_go_on_with_the_old_index(
 ) -> None:
     source = ListSource(FILM)
     catalog = Catalog(releases, clock, [source], rescan_seconds=60)
-    catalog.search()
+    found_in(catalog)
     clock.advance(60)
     source.releases = (OTHER,)
     source.gate.clear()
     source.entered.clear()
     seen: list[list[Release]] = []
-    scanner = threading.Thread(target=lambda: seen.append(catalog.search()))
+    scanner = threading.Thread(target=lambda: seen.append(found_in(catalog)))
     scanner.start()
     assert source.entered.wait(10)
-    assert catalog.search() == [FILM]
+    assert found_in(catalog) == [FILM]
     source.gate.set()
     scanner.join(10)
     assert seen == [[OTHER]]
@@ -141,7 +144,7 @@ def test_whoever_comes_during_the_first_scan_waits_for_it(releases: Releases, cl
     source.gate.clear()
     catalog = Catalog(releases, clock, [source])
     seen: list[list[Release]] = []
-    threads = [threading.Thread(target=lambda: seen.append(catalog.search())) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: seen.append(found_in(catalog))) for _ in range(3)]
     for thread in threads:
         thread.start()
     assert source.entered.wait(10)
@@ -159,11 +162,11 @@ def test_a_first_scan_that_takes_too_long_asks_to_come_back(
     source = ListSource(FILM)
     source.gate.clear()
     catalog = Catalog(releases, clock, [source])
-    scanner = threading.Thread(target=catalog.search)
+    scanner = threading.Thread(target=found_in, args=(catalog,))
     scanner.start()
     assert source.entered.wait(10)
     with pytest.raises(TransientError):
-        catalog.search()
+        found_in(catalog)
     source.gate.set()
     scanner.join(10)
 
@@ -174,7 +177,7 @@ def catalog(library: Path, clock: Any, releases: Releases) -> Catalog:
 
 
 def only_id(catalog: Catalog) -> str:
-    (release,) = catalog.search()
+    (release,) = found_in(catalog)
     return release.id
 
 
@@ -207,10 +210,10 @@ def test_a_film_that_turns_out_to_be_an_episode_is_still_there_under_its_old_id(
 ) -> None:
     """A download that began with the old id goes on, and so it is the other way round."""
     put("Show - 06 - Chapter.mkv", b"12345")
-    (film,) = catalog.search()
+    (film,) = found_in(catalog)
     first = put("Show - S01E01.mkv")
     clock.advance(3600)
-    (episode,) = (found for found in catalog.search() if found.filename == film.filename)
+    (episode,) = (found for found in found_in(catalog) if found.filename == film.filename)
     assert (film.category, episode.category) == (MOVIES, TV)
     assert film.id != episode.id
     found, opened = catalog.get(film.id), catalog.open(film.id)
@@ -220,7 +223,7 @@ def test_a_film_that_turns_out_to_be_an_episode_is_still_there_under_its_old_id(
     opened.close()
     first.unlink()
     clock.advance(3600)
-    assert len(catalog.search()) == 1
+    assert len(found_in(catalog)) == 1
     again = catalog.get(episode.id)
     assert again is not None
     assert again.id == episode.id
@@ -229,7 +232,7 @@ def test_a_film_that_turns_out_to_be_an_episode_is_still_there_under_its_old_id(
 def test_a_new_file_is_found_by_its_id_once_the_index_is_old(
     catalog: Catalog, put: Put, clock: Any, library: Path
 ) -> None:
-    catalog.search()
+    found_in(catalog)
     put("a.mkv")
     (expected,) = FolderSource(library).scan()
     assert catalog.get(expected.release.id) is None

@@ -21,6 +21,7 @@ from jack.store.database import Database
 from jack.store.pictures import Pictures
 from jack.support.clock import SystemClock
 from tests.support.arr_titles import Read, read_episode, read_film
+from tests.support.releases import found_in
 from tests.support.videos import matroska, mp4
 from tests.support.waiting import eventually
 
@@ -58,7 +59,7 @@ def sharing(library: Path, state: Path) -> Iterator[Sharing]:
 
 
 def titles(shared: Sharing) -> list[str]:
-    return sorted(release.title for release in shared.catalog.search())
+    return sorted(release.title for release in found_in(shared.catalog))
 
 
 def script(folder: Path, text: str) -> None:
@@ -94,7 +95,7 @@ def test_names_as_readme_advises_are_read_right_by_radarr_and_sonarr(
         put(name, matroska(1920, 1080))
     with sharing(library, state) as shared:
         eventually(lambda: all(title.endswith("1080p") for title in titles(shared)))
-        found = shared.catalog.search()
+        found = found_in(shared.catalog)
     assert len(found) == len(names)
     for release in found:
         read = (read_film if release.category == MOVIES else read_episode)(release.title)

@@ -17,6 +17,7 @@ from jack.library.folder_source import FolderSource
 from jack.library.sync import ServerSync, SyncSettings, is_beneath
 from jack.store.releases import Releases
 from tests.support.library_server import KEY, LibraryServer
+from tests.support.releases import found_in
 from tests.support.waiting import eventually
 
 SOURCE = "c0ffee00"
@@ -54,7 +55,7 @@ class Shared:
 
     def names(self, **query: Any) -> list[str]:
         """Of the shared files, without their extension."""
-        return sorted(Path(found.filename).stem for found in self.catalog.search(**query))
+        return sorted(Path(found.filename).stem for found in found_in(self.catalog, **query))
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ sonarr = pytest.mark.parametrize("shared", ["sonarr"], indirect=True)
 def test_a_whole_pass_fills_the_catalog_and_the_files_can_be_fetched(shared: Shared) -> None:
     shared.server.add_movie(1, shared.put("F/a.mkv"), tmdb=603)
     assert shared.sync.step() == SETTINGS.poll_seconds
-    (release,) = shared.catalog.search(tmdb_id="603")
+    (release,) = found_in(shared.catalog, tmdb_id="603")
     assert release.id == f"{SOURCE}:movie:1"
     opened = shared.catalog.open(release.id)
     assert opened is not None
@@ -89,7 +90,7 @@ def test_searching_asks_the_server_nothing(shared: Shared) -> None:
     shared.sync.step()
     asked = len(shared.server.asked)
     for query in ({"tmdb_id": "603"}, {"imdb_id": "tt0000001"}, {"imdb_id": "tt9"}, {}):
-        shared.catalog.search(**query)
+        found_in(shared.catalog, **query)
     assert len(shared.server.asked) == asked
 
 
@@ -184,7 +185,7 @@ def test_a_series_that_cannot_be_read_keeps_its_episodes(shared: Shared) -> None
     shared.server.episodes = [e for e in shared.server.episodes if e["seriesId"] == 1]
     shared.clock.advance(SETTINGS.full_seconds)
     shared.sync.step()
-    assert [release.tvdb_id for release in shared.catalog.search()] == [1]
+    assert [release.tvdb_id for release in found_in(shared.catalog)] == [1]
 
 
 @sonarr
@@ -193,9 +194,9 @@ def test_every_episode_of_a_file_is_found(shared: Shared) -> None:
     shared.server.add_episodes(1, 2, (3, 4), shared.put("S/S02E03-E04.mkv"))
     shared.sync.step()
     for episode in (3, 4):
-        (release,) = shared.catalog.search(tvdb_id="77", season=2, episode=episode)
+        (release,) = found_in(shared.catalog, tvdb_id="77", season=2, episode=episode)
         assert shared.catalog.get(release.id) is not None
-    assert shared.catalog.search(tvdb_id="77", season=2, episode=5) == []
+    assert found_in(shared.catalog, tvdb_id="77", season=2, episode=5) == []
 
 
 # -- on demand -----------------------------------------------------------------------------------
@@ -216,11 +217,11 @@ def test_the_same_number_is_not_asked_for_again_before_its_time(shared: Shared) 
     shared.server.asked.clear()
     shared.clock.advance(SETTINGS.ask_gap_seconds)
     for _ in range(3):
-        shared.catalog.search(tmdb_id="603")
+        found_in(shared.catalog, tmdb_id="603")
         shared.clock.advance(SETTINGS.ask_gap_seconds)
     assert len(shared.server.asked) == 1
     shared.clock.advance(SETTINGS.ask_again_seconds)
-    shared.catalog.search(tmdb_id="603")
+    found_in(shared.catalog, tmdb_id="603")
     assert len(shared.server.asked) == 2
 
 
@@ -229,7 +230,7 @@ def test_many_numbers_at_once_do_not_reach_the_server(shared: Shared) -> None:
     shared.server.asked.clear()
     shared.clock.advance(SETTINGS.ask_gap_seconds)
     for number in range(1, 100):
-        shared.catalog.search(tmdb_id=str(number))
+        found_in(shared.catalog, tmdb_id=str(number))
     assert len(shared.server.asked) == 1
 
 
@@ -238,7 +239,7 @@ def test_a_server_in_trouble_is_not_asked_on_demand(shared: Shared) -> None:
     shared.sync.step()
     shared.server.asked.clear()
     shared.clock.advance(3600)
-    assert shared.catalog.search(tmdb_id="603") == []
+    assert found_in(shared.catalog, tmdb_id="603") == []
     assert shared.server.asked == []
 
 
@@ -295,7 +296,7 @@ def test_what_a_source_shared_is_gone_when_the_source_leaves_the_config(
     shared.server.add_movie(1, shared.put("a.mkv"))
     shared.sync.step()
     without = Catalog(releases, clock)
-    assert without.search() == []
+    assert found_in(without) == []
     assert without.open(f"{SOURCE}:movie:1") is None
 
 
@@ -362,7 +363,9 @@ def test_stop_frees_a_request_that_hangs(shared: Shared, is_asked_on_demand: boo
     shared.server.gate.clear()
     before = len(shared.server.asked)
     if is_asked_on_demand:
-        asking = threading.Thread(target=shared.catalog.search, kwargs={"tmdb_id": "603"})
+        asking = threading.Thread(
+            target=found_in, args=(shared.catalog,), kwargs={"tmdb_id": "603"}
+        )
         asking.start()
     else:
         shared.sync.start()

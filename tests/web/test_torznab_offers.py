@@ -14,6 +14,7 @@ from jack.library.sharing import Sharing
 from jack.store.database import Database
 from jack.support.clock import SystemClock
 from tests.support.arr_titles import Read, read_episode, read_film
+from tests.support.releases import found_in
 from tests.support.videos import matroska
 from tests.support.waiting import eventually
 from tests.web.indexer_client import Arr, Found
@@ -45,7 +46,7 @@ def shared(tmp_path: Path) -> Iterator[Catalog]:
     sharing = Sharing([tmp_path / "video"], [], database, SystemClock())
     sharing.start()
     try:
-        eventually(lambda: sum("0p" in release.title for release in sharing.catalog.search()) == 8)
+        eventually(lambda: sum("0p" in release.title for release in found_in(sharing.catalog)) == 8)
         yield sharing.catalog
     finally:
         stopped = sharing.stop(10.0)
@@ -107,4 +108,4 @@ def test_what_lies_beside_a_film_is_not_offered_as_the_film(indexer: Arr) -> Non
 
 
 def test_the_file_name_that_travels_is_the_real_one(shared: Catalog) -> None:
-    assert {release.filename for release in shared.search()} == {Path(name).name for name in FILES}
+    assert {release.filename for release in found_in(shared)} == {Path(name).name for name in FILES}
