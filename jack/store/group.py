@@ -4,10 +4,11 @@ and so one fsync. On a spinning disk that is what a record costs."""
 from __future__ import annotations
 
 import contextlib
-import threading
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Generic, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -15,23 +16,12 @@ Transaction = Callable[[], AbstractContextManager[None]]
 """Commits when the block ends well, and takes everything back when it does not."""
 
 
-class _Entry(Generic[T]):
+class _Entry(NamedTuple):
     """What one thread wants to record, and what became of it."""
 
-    def __init__(self, action: Callable[[], T], is_one_statement: bool) -> None:
-        self._action = action
-        self.is_one_statement = is_one_statement
-        self._result: T | None = None
-        self.error: BaseException | None = None
-        self.is_done = False
-
-    def run(self) -> None:
-        self._result = self._action()
-
-    def outcome(self) -> T:
-        if self.error is not None:
-            raise self.error
-        return cast("T", self._result)
+    action: Callable[[], Any]
+    outcome: Future[Any]
+    is_one_statement: bool
 
 
 class GroupCommit:
@@ -40,8 +30,7 @@ class GroupCommit:
     def __init__(self, writing: AbstractContextManager[object], transaction: Transaction) -> None:
         self._writing = writing
         self._transaction = transaction
-        self._lock = threading.Lock()
-        self._gathered: list[_Entry[object]] = []
+        self._gathered: deque[_Entry] = deque()
 
     def commit(self, action: Callable[[], T], is_one_statement: bool = False) -> T:
         """Run `action` in a transaction and return its result when that is on the disk.
@@ -50,31 +39,27 @@ class GroupCommit:
         What it raises takes back what it did, not what the others did, and is raised here. One
         statement that is alone needs no transaction around it: it is one.
         """
-        entry = _Entry(action, is_one_statement)
-        with self._lock:
-            self._gathered.append(cast("_Entry[object]", entry))
+        outcome: Future[T] = Future()
+        self._gathered.append(_Entry(action, outcome, is_one_statement))
         with self._writing:
-            if not entry.is_done:
-                with self._lock:
-                    gathered, self._gathered = self._gathered, []
-                self._run(gathered)
-        return entry.outcome()
+            if not outcome.done():
+                self._run([self._gathered.popleft() for _ in range(len(self._gathered))])
+        return outcome.result()
 
-    def _run(self, entries: list[_Entry[object]]) -> None:
+    def _run(self, entries: list[_Entry]) -> None:
         is_alone = len(entries) == 1 and entries[0].is_one_statement
         try:
             with contextlib.nullcontext() if is_alone else self._transaction():
-                for entry in entries:
-                    entry.run()
+                results = [entry.action() for entry in entries]
         except BaseException as error:
             if len(entries) > 1 and isinstance(error, Exception):
                 for entry in entries:  # one of them spoiled it for all
                     self._run([entry])
                 return
             for entry in entries:
-                entry.error = error
+                entry.outcome.set_exception(error)
             if not isinstance(error, Exception):
                 raise
-        finally:
-            for entry in entries:
-                entry.is_done = True
+        else:
+            for entry, result in zip(entries, results, strict=True):
+                entry.outcome.set_result(result)

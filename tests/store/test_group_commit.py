@@ -12,6 +12,21 @@ from jack.store.group import GroupCommit
 from tests.support.waiting import eventually
 
 
+class Turns:
+    """A lock that knows who has come for it so far."""
+
+    def __init__(self) -> None:
+        self.came: list[str] = []
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self.came.append(threading.current_thread().name)
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class Store:
     """A table in memory, whose first transaction waits until others have gathered."""
 
@@ -20,8 +35,8 @@ class Store:
         self.commits = 0
         self.entered = threading.Event()
         self.go = threading.Event()
-        self._lock = threading.RLock()
-        self.group = GroupCommit(self._lock, self._transaction)
+        self.turns = Turns()
+        self.group = GroupCommit(self.turns, self._transaction)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -43,9 +58,6 @@ class Store:
     def hold(self) -> None:
         self.entered.set()
         assert self.go.wait(20)
-
-    def gathered(self) -> int:
-        return len(self.group._gathered)
 
 
 class Committing(threading.Thread):
@@ -70,7 +82,7 @@ def while_one_commits(store: Store, *actions: Callable[[], object]) -> list[Comm
     others = []
     for number, action in enumerate(actions, 1):
         others.append(Committing(store, action))
-        eventually(lambda number=number: store.gathered() == number, what="the next in line")
+        eventually(lambda number=number: len(store.turns.came) == 1 + number, what="the next in line")
     store.go.set()
     for thread in (first, *others):
         thread.join(20)
