@@ -17,7 +17,7 @@ import peewee
 from jack.errors import Shortage, StateError, StorageError
 from jack.store import models
 from jack.store.group import GroupCommit
-from jack.store.migrations import check_version, migrate
+from jack.store.migrations import check_version, create, migrate
 from jack.store.private import open_private, whose
 from jack.store.upgrade import keep_a_copy
 
@@ -60,6 +60,7 @@ class Database:
             self._create_private()
             self.raw.connect(reuse_if_open=True)
             if may_migrate:
+                create(self.raw)
                 keep_a_copy(self.raw, self.path)
                 migrate(self.raw)
             else:

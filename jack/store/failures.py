@@ -111,9 +111,7 @@ class Failures:
             )
             if noted.exists() or not holds.exists():
                 return False
-            ReportedGrab.insert(
-                server=server, grabbed_id=grabbed_id, reported_at=self._clock.now()
-            ).execute()
+            ReportedGrab.insert(server=server, grabbed_id=grabbed_id).execute()
         return True
 
     def not_reported(self, server: str, grabbed_id: int) -> None:

@@ -1,5 +1,5 @@
-"""Schema versions: each step once, all missing steps in one transaction, the version in PRAGMA
-user_version.
+"""Schema versions: a new file gets the tables of `models`; an older one each missing step once, all
+in one transaction. The version stands in PRAGMA user_version.
 """
 
 from __future__ import annotations
@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from peewee import SqliteDatabase
+from peewee import SchemaManager, SqliteDatabase
 
 from jack.errors import StateError
+from jack.store.models import TABLES
 
 VERSION_1 = (
     """
@@ -250,6 +251,40 @@ VERSION_9 = (
     "CREATE INDEX failure_reports_open ON failure_reports (failure_id) WHERE NOT settled",
 )
 
+VERSION_10 = (
+    # Nobody reads when a server took a command, and when a grab was reported.
+    """
+    CREATE TABLE new_handovers (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        download_id INTEGER NOT NULL REFERENCES downloads (id),
+        server TEXT NOT NULL,
+        command_id INTEGER,
+        state TEXT NOT NULL
+            CHECK (state IN ('open', 'imported', 'rejected', 'lost', 'elsewhere')),
+        asked_at TEXT,
+        asks INTEGER NOT NULL,
+        claimed INTEGER NOT NULL,
+        denied INTEGER NOT NULL,
+        UNIQUE (download_id, server)
+    )
+    """,
+    "INSERT INTO new_handovers SELECT id, download_id, server, command_id, state, asked_at, asks,"
+    " claimed, denied FROM handovers",
+    "DROP TABLE handovers",
+    "ALTER TABLE new_handovers RENAME TO handovers",
+    "CREATE INDEX handovers_open ON handovers (download_id) WHERE state = 'open'",
+    """
+    CREATE TABLE new_reported_grabs (
+        server TEXT NOT NULL,
+        grabbed_id INTEGER NOT NULL,
+        PRIMARY KEY (server, grabbed_id)
+    )
+    """,
+    "INSERT INTO new_reported_grabs SELECT server, grabbed_id FROM reported_grabs",
+    "DROP TABLE reported_grabs",
+    "ALTER TABLE new_reported_grabs RENAME TO reported_grabs",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     VERSION_1,
     VERSION_2,
@@ -260,10 +295,21 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     VERSION_7,
     VERSION_8,
     VERSION_9,
+    VERSION_10,
 )
 """Position n holds the statements that lead from version n to n + 1. Never edit one that was
 released.
 """
+
+
+def create(database: SqliteDatabase) -> None:
+    """Make the tables, in one transaction, in a file that has none."""
+    with database.atomic("IMMEDIATE"):
+        if database.get_tables():
+            return
+        for model in TABLES:
+            SchemaManager(model, database).create_all(safe=False)
+        database.execute_sql(f"PRAGMA user_version = {len(MIGRATIONS):d}")
 
 
 def migrate(database: SqliteDatabase, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> int:

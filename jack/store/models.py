@@ -7,7 +7,7 @@ import json
 import os
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from peewee import (
     SQL,
@@ -112,6 +112,7 @@ def _is_one_of(column: str, values: Any) -> str:
 
 
 _AUTOINCREMENT: list[Any] = [SQL("AUTOINCREMENT")]
+_OF_DOWNLOAD: list[Any] = [SQL("REFERENCES downloads (id)")]
 _ZERO: list[Any] = [SQL("DEFAULT 0")]
 
 
@@ -163,11 +164,14 @@ class DownloadRow(Model):
 class HandoverRow(Model):
     """One finished download that one Radarr or Sonarr has to be told about."""
 
-    id = AutoField()
-    download_id = IntegerField()
+    id = AutoField(constraints=_AUTOINCREMENT)
+    download_id = IntegerField(constraints=_OF_DOWNLOAD)
     server = TextField()
     command_id = IntegerField(null=True)
-    state = TextField(default="open")
+    state = TextField(
+        default="open",
+        constraints=[Check("state IN ('open', 'imported', 'rejected', 'lost', 'elsewhere')")],
+    )
     asked_at = TimeField(null=True)
     asks = IntegerField(default=0)
     claimed = BooleanField(default=False)
@@ -175,6 +179,7 @@ class HandoverRow(Model):
 
     class Meta:
         table_name = "handovers"
+        constraints: ClassVar = [SQL("UNIQUE (download_id, server)")]
 
 
 class NewestRecord(Model):
@@ -185,6 +190,7 @@ class NewestRecord(Model):
 
     class Meta:
         table_name = "history_marks"
+        without_rowid = True
 
 
 class DeliveryMark(Model):
@@ -197,6 +203,7 @@ class DeliveryMark(Model):
     class Meta:
         table_name = "delivery_marks"
         primary_key = CompositeKey("download_id", "server")
+        without_rowid = True
 
 
 class ImportProof(Model):
@@ -210,6 +217,7 @@ class ImportProof(Model):
     class Meta:
         table_name = "import_proofs"
         primary_key = CompositeKey("server", "record_id")
+        without_rowid = True
 
 
 class FactRow(Model):
@@ -226,7 +234,7 @@ class SharedRow(Model):
     """A release we share; the field notes stand at `jack.store.releases.ReleaseRow`."""
 
     id = AutoField(constraints=_AUTOINCREMENT)
-    release_id = TextField(unique=True)
+    release_id = TextField(constraints=[SQL("UNIQUE")])
     source = TextField()
     owner = IntegerField()
     category = IntegerField()
@@ -287,8 +295,8 @@ class PictureRow(Model):
 class FailureRow(Model):
     """A download that failed for good, or a stub that was refused before it was one."""
 
-    id = AutoField()
-    download_id = IntegerField(null=True)
+    id = AutoField(constraints=_AUTOINCREMENT)
+    download_id = IntegerField(null=True, constraints=_OF_DOWNLOAD)
     peer_id = TextField()
     item_id = TextField()
     info_hash = TextField(null=True)
@@ -301,9 +309,9 @@ class FailureRow(Model):
 class FailureReportRow(Model):
     """A server that may still have to hear of a failure."""
 
-    failure_id = IntegerField()
+    failure_id = IntegerField(constraints=[SQL("REFERENCES failures (id)")])
     server = TextField()
-    settled = BooleanField(default=False)
+    settled = BooleanField(default=False, constraints=_ZERO)
 
     class Meta:
         table_name = "failure_reports"
@@ -315,7 +323,6 @@ class ReportedGrab(Model):
 
     server = TextField()
     grabbed_id = IntegerField()
-    reported_at = TimeField()
 
     class Meta:
         table_name = "reported_grabs"
@@ -336,3 +343,39 @@ TABLES: tuple[type[Any], ...] = (
     FailureReportRow,
     ReportedGrab,
 )
+
+
+def _index(model: Any, name: str, *columns: str, where: str = "", unique: bool = False) -> None:
+    condition = SQL(where) if where else None
+    model.add_index(model.index(*columns, name=name, where=condition, unique=unique))
+
+
+_index(DownloadRow, "downloads_status", "status")
+_index(DownloadRow, "downloads_updated_at", "updated_at DESC", "id DESC")
+_index(DownloadRow, "downloads_torrent_filename", "torrent_filename")
+_index(DownloadRow, "downloads_dest_path", "dest_path")
+_index(DownloadRow, "downloads_stub_present", "status", where="stub_present")
+_index(DownloadRow, "downloads_requested", "requested", where="requested IS NOT NULL")
+_index(DownloadRow, "downloads_moved_part", "moved_part", where="moved_part IS NOT NULL")
+_index(DownloadRow, "downloads_part_inode", "part_inode", where="part_inode IS NOT NULL")
+_index(
+    DownloadRow,
+    "downloads_one_owner_per_destination",
+    "dest_path",
+    where="status IN ('queued', 'downloading', 'waiting') AND blocked_by IS NULL",
+    unique=True,
+)
+_index(HandoverRow, "handovers_open", "download_id", where="state = 'open'")
+_index(ImportProof, "import_proofs_download", "download_id")
+_index(FailureRow, "failures_release", "peer_id", "item_id", "failed_at")
+_index(FailureReportRow, "failure_reports_open", "failure_id", where="NOT settled")
+_index(SharedRow, "releases_imdb", "imdb", where="imdb IS NOT NULL")
+_index(SharedRow, "releases_tmdb", "tmdb", "category", where="tmdb IS NOT NULL")
+_index(
+    SharedRow,
+    "releases_tvdb",
+    *("tvdb", "category", "season", "episode"),
+    where="tvdb IS NOT NULL",
+)
+_index(SharedRow, "releases_owner", "source", "owner")
+_index(SharedRow, "releases_newest", "published DESC", "id")

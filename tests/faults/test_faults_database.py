@@ -298,11 +298,11 @@ def test_a_history_of_every_older_schema_is_upgraded_and_the_old_one_kept(
 def test_an_upgrade_goes_on_when_there_is_no_room_for_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def full(source: object, target: Path) -> None:
+    def full(target: Path, *flags: int) -> int:
         raise OSError(28, "No space left on device")
 
     history(tmp_path, 10, 1)
-    monkeypatch.setattr("jack.store.upgrade._copy", full)
+    monkeypatch.setattr("jack.store.upgrade.open_private", full)
     Database(tmp_path).close()
     assert "could not be kept (" in caplog.text
     assert [path.name for path in tmp_path.iterdir()] == ["jack.db"]

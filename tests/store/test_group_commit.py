@@ -82,7 +82,9 @@ def while_one_commits(store: Store, *actions: Callable[[], object]) -> list[Comm
     others = []
     for number, action in enumerate(actions, 1):
         others.append(Committing(store, action))
-        eventually(lambda number=number: len(store.turns.came) == 1 + number, what="the next in line")
+        eventually(
+            lambda number=number: len(store.turns.came) == 1 + number, what="the next in line"
+        )
     store.go.set()
     for thread in (first, *others):
         thread.join(20)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sqlite3
 import stat
 from datetime import datetime, timezone
@@ -118,3 +120,57 @@ def test_libraries_that_an_older_jack_has_read_are_read_as_a_whole_again(tmp_pat
     state = Releases(database).state("c0ffee00")
     assert (state.synced_at, state.history_id) == (None, 17)
     database.close()
+
+
+def test_a_new_file_has_the_very_tables_that_all_steps_lead_to(tmp_path: Path) -> None:
+    Database(tmp_path).close()
+    stepwise = SqliteDatabase(str(tmp_path / "old.db"))
+    migrate(stepwise)
+    stepwise.close()
+    new, old = schema(tmp_path / "jack.db"), schema(tmp_path / "old.db")
+    assert new == old
+    assert "downloads" in new and len(new["downloads"]["indexes"]) == 9
+
+
+_CHECK = re.compile(r"CHECK ?(\((?:[^()]|\([^()]*\))*\))")
+
+
+def schema(path: Path) -> dict[str, dict[str, object]]:
+    """Columns, keys, checks and indexes of every table, in no order of theirs."""
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        tables = raw.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
+        indexes = raw.execute(
+            "SELECT tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        ).fetchall()
+        return {
+            name: {
+                "columns": set(
+                    # A key of one INTEGER is never NULL, whether that is said or not.
+                    raw.execute(
+                        'SELECT name, type, "notnull" OR pk, dflt_value, pk'
+                        " FROM pragma_table_info(?)",
+                        (name,),
+                    )
+                ),
+                "references": set(
+                    raw.execute(
+                        'SELECT "table", "from", "to" FROM pragma_foreign_key_list(?)', (name,)
+                    )
+                ),
+                "unique": set(
+                    raw.execute(
+                        "SELECT i.origin, c.seqno, c.name FROM pragma_index_list(?) i"
+                        " JOIN pragma_index_info(i.name) c WHERE i.origin != 'c'",
+                        (name,),
+                    )
+                ),
+                "checks": {_plain(check) for check in _CHECK.findall(sql)},
+                "options": re.findall("AUTOINCREMENT|WITHOUT ROWID", sql),
+                "indexes": {_plain(index) for table, index in indexes if table == name},
+            }
+            for name, sql in tables
+        }
+
+
+def _plain(sql: str) -> str:
+    return re.sub(r"[\s\"()]+", " ", sql).strip()
