@@ -24,87 +24,85 @@ from peewee import (
 from jack.model import DownloadStatus, WaitReason
 
 
-class NameField(Field):
-    """File names and paths in any bytes: readable text where they are UTF-8, a blob where not."""
+class _Text(Field):
+    """A column of text that stands for something else, or for nothing."""
 
     field_type = "TEXT"
 
-    def db_value(self, value: str | os.PathLike[str] | None) -> str | bytes | None:
-        if value is None:
-            return None
+    def db_value(self, value: Any) -> Any:
+        return None if value is None else self.write(value)
+
+    def python_value(self, value: Any) -> Any:
+        return None if value is None else self.read(value)
+
+    def write(self, value: Any) -> str | bytes:
+        return str(value)
+
+    def read(self, value: Any) -> Any:
+        return value
+
+
+class NameField(_Text):
+    """File names and paths in any bytes: readable text where they are UTF-8, a blob where not."""
+
+    def write(self, value: str | os.PathLike[str]) -> str | bytes:
         raw = os.fsencode(value)
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError:
             return raw
 
-    def python_value(self, value: str | bytes | None) -> Any:
-        return os.fsdecode(value) if isinstance(value, bytes) else value
+    def read(self, value: str | bytes) -> str | Path:
+        return os.fsdecode(value)
 
 
 class PathField(NameField):
     """Paths, stored like names."""
 
-    def python_value(self, value: str | bytes | None) -> Path | None:
-        return None if value is None else Path(os.fsdecode(value))
+    def read(self, value: str | bytes) -> Path:
+        return Path(os.fsdecode(value))
 
 
-class TimeField(Field):
+class TimeField(_Text):
     """Aware UTC times as ISO 8601 text with milliseconds, so that text order is time order."""
 
-    field_type = "TEXT"
-
-    def db_value(self, value: datetime | None) -> str | None:
-        if value is None:
-            return None
+    def write(self, value: datetime) -> str:
         utc = value if value.tzinfo is timezone.utc else value.astimezone(timezone.utc)
         return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
-    def python_value(self, value: str | None) -> datetime | None:
-        return None if value is None else datetime.fromisoformat(value.removesuffix("Z") + "+00:00")
+    def read(self, value: str) -> datetime:
+        return datetime.fromisoformat(value.removesuffix("Z") + "+00:00")
 
 
-time_value, time_of = TimeField().db_value, TimeField().python_value
-
-
-class EnumField(Field):
+class EnumField(_Text):
     """Members of one enum, by their values."""
-
-    field_type = "TEXT"
 
     def __init__(self, kind: type[enum.Enum], **options: Any) -> None:
         super().__init__(**options)
         self._kind = kind
 
-    def db_value(self, value: Any) -> str | None:
-        return None if value is None else self._kind(value).value
+    def write(self, value: Any) -> str:
+        return str(self._kind(value).value)
 
-    def python_value(self, value: str | None) -> Any:
-        return None if value is None else self._kind(value)
+    def read(self, value: str) -> enum.Enum:
+        return self._kind(value)
 
 
-class InodeField(Field):
+class InodeField(_Text):
     """Inodes as text: those of some file systems need all 64 bits, SQLite's integers are signed."""
 
-    field_type = "TEXT"
-
-    def db_value(self, value: int | None) -> str | None:
-        return None if value is None else str(value)
-
-    def python_value(self, value: str | None) -> int | None:
-        return None if value is None else int(value)
+    def read(self, value: str) -> int:
+        return int(value)
 
 
-class JsonField(Field):
+class JsonField(_Text):
     """What JSON can say, readable."""
 
-    field_type = "TEXT"
-
-    def db_value(self, value: Any) -> str:
+    def write(self, value: Any) -> str:
         return json.dumps(value, ensure_ascii=False)
 
-    def python_value(self, value: str | None) -> Any:
-        return None if value is None else json.loads(value)
+    def read(self, value: str) -> Any:
+        return json.loads(value)
 
 
 def _is_one_of(column: str, values: Any) -> str:
