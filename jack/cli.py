@@ -12,15 +12,12 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from jack import wishing
 from jack.blackhole.describe import describe_stub
 from jack.blackhole.stub import MAX_STUB_BYTES, build_stub
 from jack.config import Config, find_config, gaps, load_config
-from jack.downloads.explain import record, why
+from jack.control.commands import Commands
 from jack.errors import ConfigError, JackError, UserError
-from jack.model import Download, Stub
-from jack.store.database import Database
-from jack.store.downloads import Downloads
+from jack.model import Stub
 from jack.support.clock import SystemClock
 from jack.support.files import printable, read_regular, write_whole
 from jack.support.logs import set_up_logging, write_logs_in_background
@@ -106,8 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--all", action="store_true", help="also all that has ended")
     for name, command, text in (
         ("why", _why, "what a download is waiting for, and what happens next"),
-        ("retry", _retry, "put a failed or waiting download back to work now"),
-        ("cancel", _cancel, "stop a download and remove its .part"),
+        ("retry", partial(_steer, "retry"), "put a failed or waiting download back to work now"),
+        ("cancel", partial(_steer, "cancel"), "stop a download and remove its .part"),
     ):
         add(name, command, text).add_argument("id", type=int, metavar="ID")
     _add_stub(commands, common, configured)
@@ -192,53 +189,30 @@ def _doctor(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     from jack import screen  # with all of rich, which the daemon would carry for nothing
 
-    with Database.existing(_config(options).jack.state_path) as database:
-        clock = SystemClock()
-        rows: Callable[[], Sequence[Download]] = list
-        if database is not None:
-            downloads = Downloads(database, clock)
-            some = partial(downloads.overview, screen.RECENT)
-            rows = downloads.all if options.all or options.json else some
-        if options.json:
-            now = clock.now()
-            print(json.dumps({"downloads": [record(row, now) for row in rows()]}, indent=2))
-        elif options.watch:
-            screen.watch(rows, clock, options.all)
-        else:
-            screen.show(rows(), clock.now(), options.all)
+    commands = _commands(options)
+    if options.json:
+        found = commands.view(everything=True)
+        print(json.dumps({name: found[name] for name in ("downloads", "stubs")}, indent=2))
+    elif options.watch:
+        screen.watch(lambda: commands.view(everything=options.all))
+    else:
+        screen.show(commands.view(everything=options.all))
     return 0
 
 
 def _why(options: argparse.Namespace) -> int:
-    with Database.existing(_config(options).jack.state_path) as database:
-        clock = SystemClock()
-        print(why(_find(database, options.id), clock.now()))
+    print(_commands(options).record(options.id)["why"])
     return 0
 
 
-def _find(database: Database | None, download_id: int) -> Download:
-    known = 0 < download_id < 2**63 and database is not None
-    download = Downloads(database, SystemClock()).get(download_id) if known and database else None
-    if download is None:
-        raise UserError(f"there is no download {download_id}; `jack status --all` lists them")
-    return download
-
-
-def _retry(options: argparse.Namespace) -> int:
-    return _wish(options, "retry")
-
-
-def _cancel(options: argparse.Namespace) -> int:
-    return _wish(options, "cancel")
-
-
-def _wish(options: argparse.Namespace, wish: str) -> int:
-    config = _config(options)
-    with Database.existing(config.jack.state_path) as database:
-        download = _find(database, options.id)
-        if database is not None:
-            print(wishing.fulfil(wish, download, config, database, SystemClock()))
+def _steer(action: str, options: argparse.Namespace) -> int:
+    said = _commands(options).steer(options.id, action)
+    print(f"download {said['id']}: {said['why']}")
     return 0
+
+
+def _commands(options: argparse.Namespace) -> Commands:
+    return Commands(_config(options), SystemClock())
 
 
 def _stub_show(options: argparse.Namespace) -> int:

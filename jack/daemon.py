@@ -23,8 +23,10 @@ from typing import NamedTuple
 
 from jack import wiring
 from jack.config import Config, gaps
+from jack.control_side import start_control_side
 from jack.download_side import DownloadSide
 from jack.downloads.reconcile import reconcile_without_downloads
+from jack.downloads.view import DownloadsView
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.store.guard import StateGuard
@@ -68,15 +70,22 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
         watch = _Watch(signals, StateGuard(database, lock.path), clock)
         stack.enter_context(watch.excepthook())
         downloads = Downloads(database, clock)
+        side: DownloadSide | None = None
+        shown = DownloadsView(database, downloads, clock)
+        if config.downloads is not None:
+            side = DownloadSide(config, config.downloads, database, clock)
+            shown = side.shown
+        steering = side.service.steering if side is not None else None
         if config.jack.api_key is not None:
-            start_http_side(config, database, downloads, clock, stack)
-        if config.downloads is None:
+            start_http_side(config, database, shown, steering, clock, stack)
+        if side is None:
             reconcile_without_downloads(downloads)
+            start_control_side(config.jack.state_path, shown, None, database, stack)
             idle = config.jack.api_key is None
             log.info("jack is up and %s: no downloads in the config", "idle" if idle else "shares")
             return 0 if watch.wait(None) else 1
-        side = DownloadSide(config, config.downloads, database, clock)
         side.start(signals.stop)
+        start_control_side(config.jack.state_path, shown, steering, database, stack)
         registrar = wiring.registrar(config, clock)
         if registrar is not None:
             stack.callback(registrar.stop, 1.0)

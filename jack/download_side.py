@@ -24,10 +24,13 @@ from jack.downloads.gate import PeerGate
 from jack.downloads.grabs import Grabs, StubDesk
 from jack.downloads.job import Job
 from jack.downloads.lanes import Lanes
+from jack.downloads.live import Live
+from jack.downloads.parts import Parts
 from jack.downloads.retry import RetryPolicy
-from jack.downloads.service import DownloadService, Parts
+from jack.downloads.service import DownloadService
 from jack.downloads.settling import Settling
-from jack.errors import StateError, StorageError
+from jack.downloads.view import DownloadsView
+from jack.errors import StateError
 from jack.imports.records import Records
 from jack.imports.telling import Imports
 from jack.peers.client import PeerClient
@@ -46,8 +49,6 @@ from jack.transfer.space import SpaceLedger
 from jack.wiring import arr_server, peer
 
 log = logging.getLogger(__name__)
-
-WISH_LOOK_SECONDS = 0.5
 
 
 class DownloadSide:
@@ -73,13 +74,15 @@ class DownloadSide:
         self._claims = Claims()
         self._settling = Settling(self._downloads, settings.watch_path)
         self._imports = self._build_imports(config)
-        self._service = self._build_service()
+        self.live = Live(clock, self.timer)
+        self.service = self._build_service()
+        self.shown = DownloadsView(database, self._downloads, clock, self.live)
         self._entry = Entry(
             database,
             self._downloads,
             self._claims,
             self._friends,
-            self._service,
+            self.service,
             self._settling,
             self._imports,
             self._policy,
@@ -139,6 +142,7 @@ class DownloadSide:
             self._policy,
             self._jitter,
             self._clock,
+            self.live,
         )
         parts = Parts(
             database=self._database,
@@ -205,7 +209,6 @@ class DownloadSide:
             )
         count = self._entry.redrive()
         self._imports.start()
-        self._grant_wishes()
         self._spawn("timer", self.timer.run)
         self._watcher.start()
         self._spawn("intake", lambda: self._intake.run(stop))
@@ -228,7 +231,7 @@ class DownloadSide:
         """Whether all that is left to do waits for its time, for the folder or for a person. Looked
         at twice: the one may have handed over to the other meanwhile.
         """
-        parts = (self._service, self._lanes, self.timer)
+        parts = (self.service, self._lanes, self.timer)
         return all(part.is_idle for part in (*parts, *parts))
 
     def stop(self, seconds: float) -> bool:
@@ -238,10 +241,10 @@ class DownloadSide:
         self._watcher.stop()
         self._inbox.wake()
         self._grabs.stop()
-        self._service.stop()
+        self.service.stop()
         self._lanes.close()
         self.timer.stop()
-        ended = self._service.join(seconds)
+        ended = self.service.join(seconds)
         ended = self._lanes.join(1.0) and ended
         ended = self._imports.stop(1.0) and ended
         for thread in self.threads:
@@ -258,15 +261,6 @@ class DownloadSide:
         thread = threading.Thread(target=live, name=name)
         start_thread(thread)
         self.threads.append(thread)
-
-    def _grant_wishes(self) -> None:
-        try:
-            self._service.grant_wishes()
-            self._settling.flush()
-        except StorageError as error:
-            log.error("%s; looked at again soon", error)
-        finally:
-            self.timer.after(WISH_LOOK_SECONDS, self._grant_wishes, "wishes")
 
 
 def _make_folder(folder: Path) -> None:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable
 from contextlib import ExitStack
 
 from jack.config import Config
-from jack.downloads.explain import record
 from jack.library.sharing import Sharing
 from jack.peers.client import PeerClient
 from jack.peers.search import ASKS_PER_PEER, PeerSearch
 from jack.store.database import Database
-from jack.store.downloads import Downloads
 from jack.store.lock import FILE_NAME as LOCK_NAME
 from jack.support.clock import Clock
 from jack.web.app import create_app
 from jack.web.auth import Friend, KeyGuard
 from jack.web.links import DownloadLinks
+from jack.web.manage import Steering, manage_blueprint
 from jack.web.pace import UploadPace
 from jack.web.peer_api import MAX_LONG_LISTS, peer_blueprint
 from jack.web.proxies import Proxies
-from jack.web.server import Server, check_free
-from jack.web.status import status_blueprint
+from jack.web.server import Server, check_free, listen
+from jack.web.status import Shown, status_blueprint
 from jack.web.torznab import torznab_blueprint
 from jack.web.uploads import UploadGate
 from jack.wiring import arr_server, peer
@@ -39,24 +36,18 @@ def check_port(config: Config) -> None:
 
 
 def start_http_side(
-    config: Config, database: Database, downloads: Downloads, clock: Clock, stack: ExitStack
+    config: Config,
+    database: Database,
+    shown: Shown,
+    steering: Steering | None,
+    clock: Clock,
+    stack: ExitStack,
 ) -> None:
-    """Serve friends and status on the port of internalUrl; `stack` ends what is started here.
+    """Serve friends, status and control on the port of internalUrl; `stack` ends what is started
+    here.
 
     Raises UserError when the port cannot be had.
     """
-
-    def each(take: Callable[[str], object]) -> None:
-        with database.connection():
-            now = clock.now()
-            for download in downloads.each():
-                take(json.dumps(record(download, now)))
-
-    def row(download_id: int) -> dict[str, object] | None:
-        with database.connection():
-            download = downloads.get(download_id)
-        return None if download is None else record(download, clock.now())
-
     if config.jack.api_key is None:
         return
     friends = [
@@ -78,11 +69,13 @@ def start_http_side(
     base = config.jack.internal_url or f"http://127.0.0.1:{config.jack.port}"
     links = DownloadLinks(base, config.jack.api_key.reveal())
     rate = config.share.upload_bytes_per_second
-    status = status_blueprint(guard, each, row, config.jack.state_path)
-    app = create_app([peers, status, torznab_blueprint(search, guard, links, clock)])
+    status = status_blueprint(guard, shown, config.jack.state_path)
+    manage = manage_blueprint(shown, steering, guard, config.jack.state_path)
+    app = create_app([peers, status, manage, torznab_blueprint(search, guard, links, clock)])
     pace = UploadPace(rate) if rate else None
+    listener = listen(ANY_ADDRESS, config.jack.port)
     enter, proxies = database.keep_connection, Proxies(config.jack.proxies)
-    server = Server(app, ANY_ADDRESS, config.jack.port, pace=pace, enter=enter, proxies=proxies)
+    server = Server(app, listener, pace=pace, enter=enter, proxies=proxies)
     stack.callback(server.stop, 2.0)
     stack.callback(search.stop, 1.0)
     server.start()

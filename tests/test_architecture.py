@@ -15,6 +15,7 @@ PACKAGE = Path(jack.__file__).resolve().parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 BASE = {"config", "model", "errors", "support"}
+SIDES = {"download_side", "http_side", "control_side"}
 ADAPTERS = {"blackhole", "transfer", "peers", "arr", "store"}
 MAY_IMPORT = {
     "errors": set(),
@@ -25,16 +26,17 @@ MAY_IMPORT = {
     "imports": {*(BASE - {"config"}), "arr", "store"},
     "library": {*BASE, *ADAPTERS},
     "downloads": {*BASE, "imports", *(ADAPTERS - {"arr"})},
+    "control": {*BASE, "store", "downloads"},
     "web": {*BASE, "downloads", "library", "peers", "blackhole"},  # of these what ONLY_THESE names
     "download_side": {*BASE, *ADAPTERS, "imports", "downloads", "wiring"},
+    "control_side": {*BASE, "store", "control", "web"},
     "http_side": {*BASE, *ADAPTERS, "downloads", "library", "web", "wiring"},
-    "daemon": {*BASE, "store", "downloads", "download_side", "http_side", "wiring"},
+    "daemon": {*BASE, "store", "downloads", "wiring", *SIDES},
     "screen": {"model", "support", "downloads"},
-    "wishing": {*BASE, "downloads", "store"},
     "wiring": {"config", "support", "arr", "peers"},
     "doctor": {*BASE, *ADAPTERS, "wiring"},
     "demo": {*BASE, *ADAPTERS, "downloads"},
-    "cli": {*BASE, *ADAPTERS, "downloads", "daemon", "screen", "wishing", "doctor", "demo"},
+    "cli": {*BASE, *ADAPTERS, "downloads", "daemon", "screen", "control", "doctor", "demo"},
     "requirements": set(),
     "__main__": {"cli", "requirements"},
     "__init__": set(),

@@ -16,7 +16,7 @@ from jack.downloads.naming import Naming
 from jack.downloads.retry import RetryPolicy
 from jack.downloads.service import DownloadService
 from jack.downloads.settling import Settling
-from jack.downloads.wishes import CANCELLED_BY_USER
+from jack.downloads.steering import CANCELLED_BY_USER
 from jack.imports.telling import Imports
 from jack.model import FINISHED, Download, DownloadStatus, Release
 from jack.peers.protocol import release_to_json

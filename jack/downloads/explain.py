@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from jack.downloads.live import Moving
 from jack.model import Download, DownloadStatus, WaitReason
 from jack.support.files import printable
 
@@ -29,8 +30,11 @@ def why(download: Download, now: datetime) -> str:
     }[download.status](download, now)
 
 
-def record(download: Download, now: datetime) -> dict[str, Any]:
-    """The JSON object of `jack status --json` and `GET /downloads` (interface, section 5)."""
+def record(download: Download, now: datetime, moving: Moving | None = None) -> dict[str, Any]:
+    """The JSON object of `jack status --json` and `GET /downloads`; `moving` while a transfer of
+    it is under way.
+    """
+    received = moving.received_bytes if moving else download.downloaded_bytes
     return {
         "id": download.id,
         "status": download.status.value,
@@ -53,7 +57,21 @@ def record(download: Download, now: datetime) -> dict[str, Any]:
         "updatedAt": _iso(download.updated_at),
         "completedAt": _iso(download.completed_at),
         "why": why(download, now),
+        "receivedBytes": received,
+        "bytesPerSecond": _whole(moving.bytes_per_second if moving else None),
+        "etaSeconds": _eta_seconds(download, moving),
     }
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else round(number)
+
+
+def _eta_seconds(download: Download, moving: Moving | None) -> int | None:
+    total = download.expected_bytes or download.release_size
+    if moving is None or not moving.bytes_per_second or not total:
+        return None
+    return round(max(0, total - moving.received_bytes) / moving.bytes_per_second)
 
 
 def size_text(size: float) -> str:

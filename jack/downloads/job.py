@@ -10,6 +10,7 @@ from typing import Protocol
 from jack.downloads.adoption import AskVersion
 from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
+from jack.downloads.live import Live
 from jack.downloads.remote import Exchanges, RemoteFile
 from jack.downloads.retry import (
     DATABASE_RETRY_SECONDS,
@@ -92,6 +93,7 @@ class Job:
         policy: RetryPolicy,
         jitter: Jitter,
         clock: Clock,
+        live: Live,
     ) -> None:
         self._database = database
         self._downloads = downloads
@@ -101,6 +103,7 @@ class Job:
         self._policy = policy
         self._jitter = jitter
         self._clock = clock
+        self._live = live
         self._lock = threading.Lock()
         self._runs: dict[int, Exchanges] = {}
         self._ended_at: dict[int, float] = {}
@@ -179,12 +182,13 @@ class Job:
         download = self._downloads.begin_attempt(before, may_stand=may_stand)
         if download is None or client is None:
             return None
-        progress = Progress()
+        progress = Progress(received_offset=download.downloaded_bytes)
         try:
             remote = RemoteFile(client, download.item_id, self._clock, exchanges)
             if adopted is None and desk.adopt(download, remote.validator):
                 return None
-            size = self._transfer(download, remote, exchanges.transfer, progress)
+            with self._live.running(download.id, progress):
+                size = self._transfer(download, remote, exchanges.transfer, progress)
         except Interrupted:
             return None
         except NameTaken as error:

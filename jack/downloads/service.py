@@ -4,67 +4,35 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
 from jack.downloads.adoption import Adoption, AskVersion, Unasked
-from jack.downloads.claims import Claims
 from jack.downloads.disks import Disks
 from jack.downloads.explain import size_text
-from jack.downloads.friends import Friends
 from jack.downloads.held import HeldDownloads
-from jack.downloads.job import Job
-from jack.downloads.lanes import Lanes
 from jack.downloads.naming import Naming
+from jack.downloads.parts import Parts
 from jack.downloads.retry import (
     DATABASE_RETRY_SECONDS,
     SHORTAGE_LOOK_SECONDS,
     SPACE_LOOK_SECONDS,
     STORAGE_LOOK_SECONDS,
-    RetryPolicy,
     Wait,
 )
-from jack.downloads.settling import Settling, inode_of
+from jack.downloads.settling import inode_of
 from jack.downloads.slots import Slots
-from jack.downloads.wishes import CANCELLED_BY_USER
+from jack.downloads.steering import Steering
 from jack.errors import JackError, NameTaken, PeerRefused, PeerUnreachable, StorageError
-from jack.imports.telling import Imports
-from jack.model import FINISHED, Download, DownloadStatus, WaitReason
-from jack.store.database import Database
-from jack.store.downloads import Downloads
-from jack.store.volumes import Volumes
-from jack.support.clock import Clock
+from jack.model import Download, WaitReason
 from jack.support.files import printable
 from jack.support.shortage import as_shortage
-from jack.support.timer import Timer
 
 log = logging.getLogger(__name__)
 
+FLUSH_SECONDS = 0.5
 STEPS_AT_ONCE = 50
 """Downloads that get their next step before the timer looks at what else is due."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the service works with; the composition root puts them together."""
-
-    database: Database
-    downloads: Downloads
-    claims: Claims
-    friends: Friends
-    timer: Timer
-    lanes: Lanes
-    job: Job
-    settling: Settling
-    imports: Imports
-    policy: RetryPolicy
-    clock: Clock
-    slots: int
-    has_space: Callable[[Path, int], bool]
-    volumes: Volumes
-    forget_stub: Callable[[str], None]
 
 
 class DownloadService:
@@ -88,10 +56,11 @@ class DownloadService:
         )
         parts.friends.on_pause(self._held.note_pause)
         self._lock = threading.Lock()
-        self._cancelling: set[int] = set()
         self._adoption = Adoption(parts.downloads)
         self._naming = Naming(parts.downloads)
         self._disks = Disks(parts.volumes, parts.downloads)
+        self.steering = Steering(parts, self._slots, self._disks, self)
+        self._is_flushing = False
         self._stopping = False
 
     # -- starting --------------------------------------------------------------------------------
@@ -130,7 +99,7 @@ class DownloadService:
 
     def later(self, download_id: int, seconds: float) -> None:
         """Give the download its next step in `seconds`; 0 is soon, in the timer's thread."""
-        self._p.timer.after(seconds, lambda: self._dispatch_id(download_id), ("row", download_id))
+        self._p.timer.after(seconds, lambda: self.dispatch_id(download_id), ("row", download_id))
 
     def go_on(self, ids: Sequence[int], seconds: float = 0.0, first: int = 0) -> None:
         """Give many downloads, from position `first`, their next step in `seconds`: some at a time,
@@ -140,13 +109,13 @@ class DownloadService:
 
         def step() -> None:
             for download_id in ids[first:end]:
-                self._dispatch_id(download_id)
+                self.dispatch_id(download_id)
             self.go_on(ids, first=end)
 
         if first < len(ids):
             self._p.timer.after(seconds, step)
 
-    def _dispatch_id(self, download_id: int) -> None:
+    def dispatch_id(self, download_id: int) -> None:
         try:
             download = self._p.downloads.get(download_id)
             if download is not None:
@@ -231,11 +200,25 @@ class DownloadService:
         """Every step may be repeated, so a database that does not answer only delays them."""
         try:
             self._p.settling.remove_stub(download)
-            self._settled(download)
+            self._flush_soon()
+            self.settled(download)
             self._p.imports.tell(download)
         except StorageError as error:
             log.error("download %d: %s; goes on in 30 s", download.id, error)
             self._p.timer.after(DATABASE_RETRY_SECONDS, lambda: self._after_completion(download))
+
+    def _flush_soon(self) -> None:
+        """Many stubs that have gone are recorded together."""
+        with self._lock:
+            is_first, self._is_flushing = not self._is_flushing, True
+        if is_first:
+            self._p.timer.after(FLUSH_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        with self._lock:
+            self._is_flushing = False
+        if not self._p.settling.flush():
+            self._flush_soon()
 
     def failed(self, download: Download, sentence: str) -> None:
         """For good: the row says why, the `.part` stays, the stub is parked, and the server that
@@ -265,7 +248,7 @@ class DownloadService:
             download.id,
         )
         self._p.settling.park_stub(download)
-        self._settled(download)
+        self.settled(download)
 
     def postponed(self, download: Download, wait: Wait, error: JackError) -> None:
         if not wait.counts:
@@ -295,67 +278,8 @@ class DownloadService:
         )
 
     def interrupted(self, download_id: int) -> None:
-        with self._lock:
-            cancelled = download_id in self._cancelling
-        if not cancelled:
+        if not self.steering.ended(download_id):
             self._p.downloads.requeue(download_id)
-            return
-        try:
-            self._cancel_now(download_id)
-        finally:
-            with self._lock:
-                self._cancelling.discard(download_id)
-
-    # -- what users wish -------------------------------------------------------------------------
-
-    def grant_wishes(self) -> None:
-        """What `jack retry` and `jack cancel` have asked for since the last look."""
-        for download_id, wish in self._p.downloads.wishes():
-            if wish == "cancel":
-                self._cancel(download_id)
-            else:
-                self._retry(download_id)
-
-    def _cancel(self, download_id: int) -> None:
-        self._slots.withdraw(download_id)
-        self._p.timer.cancel(("row", download_id))
-        with self._lock:
-            self._cancelling.add(download_id)
-        if not self._p.job.stop(download_id, "cancelled"):
-            with self._lock:
-                self._cancelling.discard(download_id)
-            self._cancel_now(download_id)
-
-    def _cancel_now(self, download_id: int) -> None:
-        download = self._p.downloads.get(download_id)
-        if download is not None and self._p.settling.cancel(download, CANCELLED_BY_USER):
-            log.info("download %d (%s): cancelled", download.id, download.filename)
-            self._settled(download)
-        else:
-            self._p.downloads.wish_granted(download_id)
-
-    def _retry(self, download_id: int) -> None:
-        with self._lock:
-            if download_id in self._cancelling:
-                return  # its end is being recorded right now; the next look comes soon
-        download = self._p.downloads.get(download_id)
-        if download is None or not self._revive(download):
-            self._p.downloads.wish_granted(download_id)
-
-    def _revive(self, download: Download) -> bool:
-        """Put it back to work, which takes the wish out of the row; False when that cannot be."""
-        if download.status in {DownloadStatus.COMPLETED, DownloadStatus.IMPORT_QUEUED}:
-            self._p.imports.retry(download)
-        if download.status in FINISHED:  # it may have ended since the wish was noted
-            return False
-        self._disks.accept(download)
-        with self._p.database.transaction():
-            if not self._naming.make_way(download) or not self._p.downloads.revive(download.id):
-                return False
-        log.info("download %d (%s): tried again now", download.id, download.filename)
-        self._p.friends.gate.open_now(download.peer_id)
-        self._dispatch_id(download.id)
-        return True
 
     # -- at the end ------------------------------------------------------------------------------
 
@@ -377,7 +301,7 @@ class DownloadService:
         """After `stop`: False when a transfer has not ended in time."""
         return self._slots.join(seconds)
 
-    def _settled(self, download: Download) -> None:
+    def settled(self, download: Download) -> None:
         """The next one for the same file may go on, and its stub is a new grab."""
         self._p.claims.release(download.torrent_filename, download.stub)
         self._p.timer.cancel(("row", download.id))
@@ -397,4 +321,4 @@ class DownloadService:
                 return
             unblocked = self._p.downloads.unblock(download.id)
         if unblocked:
-            self._dispatch_id(download.id)
+            self.dispatch_id(download.id)

@@ -78,16 +78,17 @@ class Settling:
         else:
             self._stuck.add(download.id)
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
         """Record which stubs of finished downloads have gone, many in one transaction, when that is
         certain: a stub that a power cut brings back must still be known, or it is a new grab.
 
-        A crash before that costs nothing: the next start looks for those stubs once more.
+        A crash before that costs nothing: the next start looks for those stubs once more. False
+        when it has to be tried again.
         """
         with self._lock:
             gone, self._gone = self._gone, []
         if not gone or self._watch_path is None:
-            return
+            return True
         try:
             fsync_directory(self._watch_path)
             self._downloads.stubs_gone(gone)
@@ -95,6 +96,8 @@ class Settling:
             with self._lock:
                 self._gone += gone
             log.debug("stubs that have gone are not recorded as gone yet: %s", error)
+            return False
+        return True
 
     def remove_part(self, download: Download) -> bool:
         """Remove the `.part` of a cancelled download when it is this download's own."""

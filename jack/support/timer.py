@@ -44,7 +44,8 @@ class Timer:
         """Run `action` once, `seconds` from now. Returns the key to cancel it by: `key`, or else
         one of its own.
         """
-        due = self._clock.monotonic() + max(0.0, seconds)
+        now = self._clock.monotonic()
+        due = now + max(0.0, seconds)
         with self._changed:
             serial = next(self._serial)
             key = ("", serial) if key is None else key
@@ -53,7 +54,7 @@ class Timer:
                 self._heap = [entry for entry in self._heap if self._is_open(entry)]
                 heapq.heapify(self._heap)
             heapq.heappush(self._heap, (due, serial, key))
-            if due < self._wakes_at:
+            if due < self._wakes_at or now >= self._wakes_at:
                 self._changed.notify()
         return key
 

@@ -89,8 +89,12 @@ STOP_SECONDS = 7.0
 """For everything under way to end by itself; the promise for the whole exit is ten seconds."""
 GUARD_SECONDS = 20.0
 """Between looks at the state folder: two stats and one row that is in memory."""
-ANSWER_SECONDS = 15.0
-"""For a running jack to grant `jack retry` or `jack cancel`."""
+CONTROL_SECONDS = 30.0
+"""For a running jack to answer a command: a cancel waits for a transfer that ends ..."""
+CANCEL_SECONDS = 20.0
+"""... which is given so long: for its last checkpoint, on a disk that is busy."""
+CONTROL_START_SECONDS = 5.0
+"""For a jack that has just been started to listen to commands."""
 REFRESH_SECONDS = 0.5
 """Between two pictures of `jack status --watch`."""
 SPEED_SECONDS = 15.0

@@ -91,7 +91,7 @@ class Engine:
         failed. `wire.abort` from any thread ends the attempt in about a second.
         """
         progress = progress if progress is not None else Progress()
-        progress.start_offset = progress.end_offset = state.offset
+        progress.start_offset = progress.end_offset = progress.received_offset = state.offset
         with Part(state.part, state.dest, self._tools.settings.file_mode, state.maker) as part:
             attempt = _Attempt(self._tools, state, ledger, open_file, wire, progress, part)
             size = attempt.run()
@@ -175,7 +175,7 @@ class _Attempt:
         self._ledger.restart(reason, validator)
         self._offset = 0
         self._validator = validator
-        self._progress.end_offset = 0
+        self._progress.end_offset = self._progress.received_offset = 0
         self._progress.restarted = True
 
     def _fetch(self) -> int:
@@ -330,6 +330,7 @@ class _Attempt:
                         missing = goal - taken
                         raise TransientError(f"{who}: the connection ended {missing} bytes early")
                     reservation.used(max(0, sink.end - max(taken, self._offset)))
+                    self._progress.received_offset = max(sink.end, self._offset)
                     if told < part.end < goal:
                         told = part.end
                         checkpoints.wrote(told)

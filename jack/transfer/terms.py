@@ -96,11 +96,13 @@ errors."""
 @dataclass
 class Progress:
     """What an attempt has done so far, readable after success and failure alike. Offsets are
-    durable ones. `if_range_ignored`: If-Range with the file's own ETag was answered with the whole
-    file."""
+    durable ones, but for `received_offset`, which any thread may read while it runs.
+    `if_range_ignored`: If-Range with the file's own ETag was answered with the whole file."""
 
     start_offset: int = 0
     end_offset: int = 0
+    received_offset: int = 0
+    """Bytes [0, received_offset) of the file have arrived, safe on disk or not."""
     restarted: bool = False
     if_range_ignored: bool = False
 

@@ -5,9 +5,10 @@ neither memory nor a thread while nobody reads it. A shorter one holds a place a
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -34,9 +35,10 @@ def list_answer(
     spool_folder: Path | None,
     enter: Callable[[], Upload | None] = lambda: None,
     name: str = "items",
+    also: Mapping[str, object] | None = None,
 ) -> Response:
-    """`{name: [...]}` of what `each` gives. `enter` is asked for a place as soon as the answer is
-    long, and held until it has left. `each` and `enter` may raise whatever they like.
+    """`{name: [...], **also}` of what `each` gives. `enter` is asked for a place as soon as the
+    answer is long, and held until it has left. `each` and `enter` may raise whatever they like.
     """
     upload: Upload | None = None
     is_long = False
@@ -58,7 +60,9 @@ def list_answer(
     with tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=folder) as spool:
         try:
             each(take)
-            write(b"]}" if separator == b"," else separator + b"]}")
+            write(b"]" if separator == b"," else separator + b"]")
+            write(b"".join(b",%b:%b" % tuple(map(_json, pair)) for pair in (also or {}).items()))
+            write(b"}")
             size = spool.tell()
             spool.seek(0)  # which also writes what is still in the buffer
             if size > MEMORY_BYTES:
@@ -73,6 +77,10 @@ def list_answer(
             raise
     response.mimetype = "application/json"
     return response
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
 
 
 def _in_memory(data: bytes) -> int:

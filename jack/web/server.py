@@ -47,18 +47,16 @@ _ANY_ADDRESS = frozenset({"", "*", "::"})
 
 
 class Server:
-    """Serves `app`. The port is taken at once; requests are answered after `start`.
+    """Serves `app` on a listening socket, of TCP or of Unix; requests are answered after `start`.
 
-    Port 0 takes any free one. `pace` limits how fast files leave, None means not at all. Every
-    thread calls `enter` once before it answers anything. Raises
-    UserError when the port cannot be had.
+    `pace` limits how fast files leave, None means not at all. Every thread calls `enter` once
+    before it answers anything.
     """
 
     def __init__(
         self,
         app: WSGIApplication,
-        host: str,
-        port: int,
+        listener: socket.socket,
         threads: int = 8,
         pace: UploadPace | None = None,
         enter: Callable[[], None] = lambda: None,
@@ -72,9 +70,9 @@ class Server:
         self._crowd = Crowd(MAX_CONNECTIONS)
         self._has_newcomer = False
         self._threads = threads
-        self._socket = _bound(host, port)
-        ask_for_bbr(self._socket)
-        self.port: int = self._socket.getsockname()[1]
+        self._socket = listener
+        is_unix = listener.family == socket.AF_UNIX
+        self.port: int = 0 if is_unix else listener.getsockname()[1]
         self._stopping = threading.Event()
         self._server: Any = None
         self._loop: threading.Thread | None = None
@@ -196,11 +194,19 @@ class _Entrance:
 
 def check_free(host: str, port: int) -> None:
     """Raises UserError when the port cannot be had right now."""
-    _bound(host, port).close()
+    listen(host, port).close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; for "any address" one for IPv6 and IPv4 where the system can do that.
+    Port 0 takes any free one. Raises UserError when the port cannot be had.
+    """
+    listener = _bound(host, port)
+    ask_for_bbr(listener)
+    return listener
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A listening socket; for "any address" one for IPv6 and IPv4 where the system can do that."""
     if not 0 <= port <= MAX_PORT:
         raise UserError(f"port {port} cannot be used: ports go up to {MAX_PORT}")
     try:

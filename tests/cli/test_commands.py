@@ -15,7 +15,7 @@ import pytest
 
 from jack import cli, screen
 from jack.errors import StorageError
-from jack.model import Download, DownloadStatus, Release, WaitReason
+from jack.model import Download, DownloadStatus, Release
 from jack.peers.protocol import connector_id
 from jack.store.database import Database
 from jack.store.downloads import Downloads
@@ -26,6 +26,7 @@ from tests.cli.conftest import Jack
 
 S = DownloadStatus
 PEER = connector_id("http://127.0.0.1:9")
+NOTHING: dict[str, list[object]] = {"downloads": [], "stubs": []}
 
 
 @pytest.fixture
@@ -195,7 +196,7 @@ def test_status_json_is_the_record_of_every_download_newest_change_first(
 def test_status_before_the_first_run_is_empty_and_creates_nothing(
     jack: Jack, config: Path, tmp_path: Path
 ) -> None:
-    assert json.loads(jack("status", "--json", "-c", str(config)).out) == {"downloads": []}
+    assert json.loads(jack("status", "--json", "-c", str(config)).out) == NOTHING
     assert "No downloads yet." in jack("status", "-c", str(config)).out
     assert [path.name for path in tmp_path.iterdir()] == ["jack.yaml"]
 
@@ -204,7 +205,7 @@ def test_status_while_the_first_run_is_just_creating_its_database_is_empty(
     jack: Jack, config: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "jack.db").touch()
-    assert json.loads(jack("status", "--json", "-c", str(config)).out) == {"downloads": []}
+    assert json.loads(jack("status", "--json", "-c", str(config)).out) == NOTHING
 
 
 def test_a_database_that_is_broken_is_said_in_one_line(
@@ -228,14 +229,14 @@ def test_status_watch_ends_with_ctrl_c(
 ) -> None:
     seen: list[Any] = []
 
-    def stop_after_two(downloads: Any, now: Any, everything: bool) -> Any:
-        seen.append(downloads)
+    def stop_after_two(view: Any, width: int) -> Any:
+        seen.append(view["downloads"])
         if len(seen) == 3:
             raise KeyboardInterrupt
-        return table(downloads, now, everything)
+        return lines(view, width)
 
-    table = screen.table
-    monkeypatch.setattr(screen, "table", stop_after_two)
+    lines = screen.lines
+    monkeypatch.setattr(screen, "lines", stop_after_two)
     monkeypatch.setattr(screen, "REFRESH_SECONDS", 0.01)
     assert jack("status", "--watch", "--all", "-c", str(config)).code == 0
     assert [len(downloads) for downloads in seen] == [3, 3, 3]
@@ -326,31 +327,25 @@ def test_retry_of_what_is_complete_but_not_handed_over_is_left_to_the_next_start
     jack: Jack, config: Path, rows: Downloads
 ) -> None:
     rows.complete(1, 1000)
-    for number, status in ((1, S.COMPLETED), (3, S.IMPORT_QUEUED)):
+    for number in (1, 3):
         assert jack("retry", str(number), "-c", str(config)).code == 0
-        assert row(rows, number).status is status
-        assert rows.wish_of(number) == "retry"
+        assert row(rows, number).status is S.COMPLETED
 
 
-def test_a_daemon_that_does_not_answer_is_said_and_the_wish_stays(
-    jack: Jack,
-    config: Path,
-    rows: Downloads,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_jack_that_does_not_answer_is_said_in_one_line(
+    jack: Jack, config: Path, rows: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jack.wishing.ANSWER_SECONDS", 0.05)
-    monkeypatch.setattr("jack.wishing.LOOK_SECONDS", 0.01)
-    rows.wait(1, WaitReason.RETRY, "broke", None, 1)
+    monkeypatch.setattr("jack.control.client.CONTROL_START_SECONDS", 0.1)
     lock = StateLock(tmp_path)
     lock.acquire()
     try:
-        result = jack("retry", "1", "-c", str(config))
+        for command in ("status", "why 1", "retry 1", "cancel 1"):
+            result = jack(*command.split(), "-c", str(config))
+            assert (result.code, result.out) == (1, "")
+            assert "does not answer on its socket" in result.err
+            assert len(result.err.splitlines()) == 1
     finally:
         lock.release()
-    assert result.code == 1
-    assert "has not answered yet" in result.err
-    assert rows.wishes() == [(1, "retry")]
 
 
 # -- stubs -----------------------------------------------------------------------------------------

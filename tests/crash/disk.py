@@ -59,6 +59,8 @@ def take(root: Path) -> Image:
         entries: Entries = {}
         for entry in os.scandir(path):
             status = entry.stat(follow_symlinks=False)
+            if stat.S_ISSOCK(status.st_mode):  # nothing that is kept
+                continue
             entries[entry.name] = FOLDER if stat.S_ISDIR(status.st_mode) else status.st_ino
             if not stat.S_ISDIR(status.st_mode) and status.st_ino not in files:
                 files[status.st_ino] = content_of(entry.path)

@@ -291,13 +291,13 @@ class Explorer:
         return is_settled(self._story, self._world)
 
     def _cancelling(self) -> Callable[[], bool]:
-        """Cancels once, half way."""
-        wished: list[bool] = []
+        """Cancels half way, and again when jack has died before it answered."""
+        is_done = False
 
         def look() -> bool:
-            if not wished and is_half_way(self._world):
-                self._world.cancel()
-                wished.append(True)
+            nonlocal is_done
+            if not is_done and is_half_way(self._world):
+                is_done = self._world.cancel()
             return self._is_settled()
 
         return look

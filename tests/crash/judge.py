@@ -54,7 +54,7 @@ def found_dead(world: World) -> Iterator[str]:
         bodies = [version[:claimed] for version in versions]
         held = [data for data in (part, whole) if data is not None and data[:claimed] in bodies]
         finished = row["status"] not in _UNFINISHED
-        given_up = row["status"] == "cancelled" or row["requested"] == "cancel"
+        given_up = row["status"] == "cancelled"
         if claimed and not held and not (finished and shelved) and not given_up:
             length = None if part is None else len(part)
             yield f"the row claims {claimed} bytes, which the .part ({length} bytes) has not"

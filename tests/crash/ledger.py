@@ -12,6 +12,7 @@ import stat
 import threading
 from dataclasses import dataclass, replace
 
+from jack.control.sockets import SOCKET_NAME
 from tests.crash.orders import (
     FOLDER,
     PAGE,
@@ -24,7 +25,14 @@ from tests.crash.orders import (
     buried,
 )
 
-SQLITE_FILES = ("jack.db", "jack.db-wal", "jack.db-shm", "jack.db-journal", "jack.lock")
+SQLITE_FILES = (
+    "jack.db",
+    "jack.db-wal",
+    "jack.db-shm",
+    "jack.db-journal",
+    "jack.lock",
+    SOCKET_NAME,
+)
 """SQLite is trusted: what it has committed with synchronous=FULL is there after a power cut."""
 _UNBORN: FileId = -1
 """The file that a call announced is about to make."""

@@ -18,11 +18,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from jack.control.client import Daemon
+from jack.errors import UserError
 from jack.peers.protocol import connector_id
+from jack.support.clock import SystemClock
 from tests.crash import disk
 from tests.crash.disk import Image
 from tests.crash.orders import FileId, Journal, origin
-from tests.scenarios.harness import PATIENCE_SECONDS, content, server_entry, stub_bytes
+from tests.scenarios.harness import content, server_entry, stub_bytes
 from tests.support.fake_arr_imports import ImportingArr
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
 from tests.support.waiting import eventually
@@ -228,11 +231,13 @@ class World:
             return list(connection.execute("SELECT * FROM downloads ORDER BY id"))
         return []
 
-    def cancel(self) -> None:
-        """What `jack cancel` leaves in the row for a jack that runs."""
-        connection = sqlite3.connect(self.state / "jack.db", timeout=PATIENCE_SECONDS)
-        with contextlib.closing(connection), connection:
-            connection.execute("UPDATE downloads SET requested = 'cancel'")
+    def cancel(self) -> bool:
+        """`jack cancel`. False when jack has died before it answered, or does not listen yet."""
+        try:
+            Daemon(self.state, SystemClock(), patience_seconds=0).post("downloads/1/cancel")
+        except UserError:
+            return False
+        return True
 
     def version_of(self, data: bytes) -> str | None:
         """Which whole version of the file that is."""

@@ -20,7 +20,6 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from jack import download_side
 from jack.config import load_config
 from jack.daemon import run_daemon
 from jack.downloads import retry
@@ -37,7 +36,6 @@ SHORTER: tuple[tuple[Any, str, Any], ...] = (
     (waits, "END_PAUSES", Pauses(0.005, 0.05)),
     (waits, "GRAB_PAUSE_SECONDS", 0.005),
     (retry, "STORAGE_LOOK_SECONDS", 0.02),
-    (download_side, "WISH_LOOK_SECONDS", 0.02),
 )
 """Waits of minutes and seconds; nothing else of jack is changed."""
 BLOCKS: tuple[tuple[Any, str, Any], ...] = (

@@ -11,7 +11,6 @@ import pytest
 
 from jack.config.schema import ServerConfig, ServerType
 from jack.config.secret import Secret
-from jack.downloads.wishes import objection_to_retry, retry_offline
 from jack.errors import StorageError
 from jack.model import DownloadStatus, WaitReason
 from jack.peers.protocol import connector_id
@@ -124,7 +123,6 @@ def test_two_items_of_one_name_arrive_at_the_same_time(running: World) -> None:
     assert (running.completed / "film.mkv").read_bytes() == FILM
 
 
-@pytest.mark.usefixtures("wished")
 @pytest.mark.parametrize("running_jack", [True, False])
 def test_a_retry_leaves_the_name_to_another_item_that_has_it_now(
     running: World, running_jack: bool
@@ -140,11 +138,10 @@ def test_a_retry_leaves_the_name_to_another_item_that_has_it_now(
     running.drop(peer, other, "b")
     running.until(S.DOWNLOADING, 2)
     if running_jack:
-        running.downloads.ask(1, "retry")
+        running.steer("retry")
     else:
         running.stop()
-        assert objection_to_retry(running.row(1), running.downloads) is None
-        retry_offline(running.row(1), running.downloads)
+        running.steer("retry")
         running.start()
     row = running.until(S.COMPLETED, 1)
     assert row.dest_path.name == second_name(peer, ITEM)
@@ -507,16 +504,10 @@ def test_two_failures_of_one_name_never_go_on_from_each_others_bytes(
     assert (running.completed / second_name(peer, other)).read_bytes() == films[other]
 
 
-# -- wishes ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def wished(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jack.download_side.WISH_LOOK_SECONDS", 0.02)
+# -- steering --------------------------------------------------------------------------------------
 
 
 @pytest.mark.fault("R7")
-@pytest.mark.usefixtures("wished")
 def test_cancel_stops_a_running_download_and_removes_its_part(running: World) -> None:
     peer, gate = running.friend(), threading.Event()
     peer.offer(ITEM, FILM, filename="film.mkv")
@@ -525,19 +516,17 @@ def test_cancel_stops_a_running_download_and_removes_its_part(running: World) ->
     running.drop(peer)
     part = running.completed / "film.mkv.part"
     eventually(lambda: part.exists() and part.stat().st_size == 5000)
-    running.downloads.ask(1, "cancel")
+    running.steer("cancel")
     row = running.until(S.CANCELLED)
     eventually(lambda: not part.exists())
     eventually(lambda: running.parked == ["a.torrent"])
     assert row.error == "cancelled by the user"
-    eventually(lambda: running.downloads.wish_of(1) is None)
-    running.downloads.ask(1, "retry")
+    running.steer("retry")
     running.until(S.COMPLETED)
     eventually(lambda: running.parked == [])
 
 
 @pytest.mark.fault("R7")
-@pytest.mark.usefixtures("wished")
 def test_cancel_reaches_one_that_waits_and_lets_the_next_one_go_on(running: World) -> None:
     running.settings |= {"retry_base_delay_seconds": 3600.0, "retry_max_delay_seconds": 3600.0}
     peer = running.friend()
@@ -548,12 +537,11 @@ def test_cancel_reaches_one_that_waits_and_lets_the_next_one_go_on(running: Worl
     running.until(S.WAITING, 1, wait_reason=WaitReason.RETRY)
     running.drop(peer, name="b")
     running.until(S.WAITING, 2, wait_reason=WaitReason.BLOCKED)
-    running.downloads.ask(1, "cancel")
+    running.steer("cancel")
     running.until(S.CANCELLED, 1)
     running.until(S.COMPLETED, 2)
 
 
-@pytest.mark.usefixtures("wished")
 def test_retry_puts_a_waiting_and_a_failed_download_to_work_now(running: World) -> None:
     running.settings |= {"retry_base_delay_seconds": 3600.0, "retry_max_delay_seconds": 3600.0}
     peer = running.friend()
@@ -561,15 +549,14 @@ def test_retry_puts_a_waiting_and_a_failed_download_to_work_now(running: World) 
     running.start()
     running.drop(peer)
     running.until(S.WAITING)
-    running.downloads.ask(1, "retry")
+    running.steer("retry")
     running.until(S.FAILED)
-    running.downloads.ask(1, "retry")
+    running.steer("retry")
     row = running.until(S.COMPLETED)
     assert row.attempts == 3
     assert peer.requests_to(PATH)[-1].range == "bytes=4000-"
 
 
-@pytest.mark.usefixtures("wished")
 def test_retry_of_what_is_complete_only_tells_arr_again(running: World) -> None:
     peer = running.friend()
     peer.offer(ITEM, FILM, filename="film.mkv")
@@ -577,13 +564,11 @@ def test_retry_of_what_is_complete_only_tells_arr_again(running: World) -> None:
     running.drop(peer)
     running.until(S.COMPLETED)
     eventually(lambda: running.row().error)
-    running.downloads.ask(1, "retry")
-    eventually(lambda: running.downloads.wish_of(1) is None)
-    running.downloads.ask(99, "retry")
+    running.steer("retry")
+    running.steer("retry", 99)
     assert len(peer.requests_to(PATH)) == 1
 
 
-@pytest.mark.usefixtures("wished")
 def test_a_retry_of_a_failed_one_disturbs_no_other_download_of_that_name(running: World) -> None:
     peer, gate = running.friend(), threading.Event()
     failing_half_way(peer)
@@ -594,7 +579,7 @@ def test_a_retry_of_a_failed_one_disturbs_no_other_download_of_that_name(running
     running.drop(peer, name="b")
     running.until(S.DOWNLOADING, 2)
     eventually(lambda: peer.requests_to(PATH)[-1].sent == 10)
-    running.downloads.ask(1, "retry")
+    running.steer("retry")
     running.until(S.COMPLETED, 1)
     gate.set()
     running.until(S.COMPLETED, 2)

@@ -48,7 +48,8 @@ ROW = Download(
 KEYS = (
     "id status torrentFilename peerId peerName itemId filename destPath partPath releaseSize"
     " expectedBytes expectedBytesSource expectedBytesMismatch downloadedBytes attempts"
-    " nextAttemptAt error startedAt updatedAt completedAt why"
+    " nextAttemptAt error startedAt updatedAt completedAt why receivedBytes"
+    " bytesPerSecond etaSeconds"
 ).split()
 
 

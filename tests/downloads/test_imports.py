@@ -11,7 +11,6 @@ import pytest
 
 from jack.arr.history import Proof
 from jack.blackhole.stub import NoStub, build_stub, info_hash, read_torrent
-from jack.downloads.wishes import retry_offline
 from jack.imports import records
 from jack.imports.records import Records
 from jack.model import Download, DownloadStatus, Stub
@@ -85,11 +84,10 @@ def test_a_rejection_stays_completed_and_a_retry_imports_without_downloading(
     running.stop()
     assert (radarr.dry_runs, running.row().error) == (looks, row.error)
     radarr.rejections.clear()
-    retry_offline(running.row(), running.downloads)
+    running.steer("retry")
     running.start()
     running.until(S.IMPORTED)
     assert len(peer.requests) == asked
-    assert running.downloads.wish_of(1) is None
 
 
 def test_a_retry_reaches_the_running_daemon_too(running: World, radarr: ImportingArr) -> None:
@@ -99,7 +97,7 @@ def test_a_retry_reaches_the_running_daemon_too(running: World, radarr: Importin
     running.drop(peer)
     eventually(lambda: running.rows() and running.row().error)
     radarr.rejections.clear()
-    running.downloads.ask(1, "retry")
+    running.steer("retry")
     running.until(S.IMPORTED)
 
 

@@ -276,7 +276,7 @@ def test_retry_of_a_queued_import_asks_again_now(running: World, radarr: Importi
     running.until(S.IMPORT_QUEUED)
     assert "Radarr was asked to import" in running.why()
     radarr.imports_nothing = False
-    running.downloads.ask(1, "retry")
+    running.steer("retry")
     running.until(S.IMPORTED)
     running.stop()
     assert len(radarr.commands) == 2

@@ -186,7 +186,7 @@ def test_a_cancel_reaches_a_download_that_asks_before_the_final_name(stepped: Wo
     peer.always(item_path(ITEM), held(gate))
     go_on(stepped, 11)
     eventually(lambda: peer.requests_to(PATH, "HEAD"))
-    stepped.downloads.ask(1, "cancel")
+    stepped.steer("cancel")
     stepped.advance(5)
     row = stepped.until(S.CANCELLED)
     gate.set()
@@ -240,7 +240,7 @@ def test_a_friend_whose_file_is_another_one_each_time_is_given_up_until_a_person
     assert "started again from byte 0" in row.error
     assert row.restarts == MAX_RESTARTS + 1
     peer.always(PATH, None)
-    running.downloads.ask(1, "retry")
+    running.steer("retry")
     row = running.until(S.COMPLETED)
     assert row.dest_path.read_bytes() == body
 

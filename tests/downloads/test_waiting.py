@@ -227,7 +227,7 @@ def test_downloads_whose_probe_stands_behind_a_pause_say_that_they_wait_for_it(
     stepped.start()
     stepped.drop(peer, "c:movie:2", name="b")
     eventually(lambda: peer.requests_to(item_path("c:movie:2")))
-    stepped.downloads.ask(1, "retry")
+    stepped.steer("retry")
     stepped.advance(1)
     stepped.until(S.QUEUED)
     gate.set()

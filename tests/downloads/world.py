@@ -16,6 +16,7 @@ from typing import Any
 from jack.blackhole.stub import build_stub
 from jack.config.schema import Config, DownloadsConfig, JackConfig, PeerConfig, ServerConfig
 from jack.config.secret import Secret
+from jack.control.offline import steer_offline
 from jack.download_side import DownloadSide
 from jack.downloads.explain import why
 from jack.model import Download, DownloadStatus, Release, Stub
@@ -224,6 +225,13 @@ class World:
             "sentence": None,
         }
         return self.downloads.create(**{**values, **changes})
+
+    def steer(self, action: str, number: int = 1) -> None:
+        """What `jack retry` and `jack cancel` do, whether jack runs or not."""
+        if self.side is not None:
+            self.side.service.steering.steer(number, action)
+        else:
+            steer_offline(number, action, self.config(), self.database, self.clock)
 
     def why(self, number: int = 1) -> str:
         return why(self.row(number), self.clock.now())

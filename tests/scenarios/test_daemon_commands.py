@@ -280,7 +280,7 @@ def test_a_missing_config_and_an_unwritable_folder_are_one_line_each(
 
 def test_commands_without_a_database_answer_and_make_none(you: Jack) -> None:
     assert you.run("check").stdout == "OK\n"
-    assert json.loads(you.run("status", "--json").stdout) == {"downloads": []}
+    assert json.loads(you.run("status", "--json").stdout) == {"downloads": [], "stubs": []}
     assert "No downloads yet" in you.run("status").stdout
     for command in ("why", "retry", "cancel"):
         done = you.run(command, "999")

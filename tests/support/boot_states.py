@@ -121,7 +121,6 @@ class BootState:
             error="earlier" if status in (S.WAITING, S.FAILED, S.CANCELLED) else None,
             stub_present=pick.choice([0, 1, 1]),
             attempts=pick.randrange(3),
-            requested=pick.choice([None, None, None, "retry", "cancel"]),
         )
         return offset
 

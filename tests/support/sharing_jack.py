@@ -20,6 +20,7 @@ from typing import Any
 import requests
 
 from jack.config import load_config
+from jack.downloads.view import DownloadsView
 from jack.http_side import start_http_side
 from jack.library.folder_source import FolderSource
 from jack.peers.protocol import item_path
@@ -108,7 +109,8 @@ def sharing_jack(root: Path, **blocks: Mapping[str, Any]) -> Iterator[SharingJac
     try:
         with contextlib.ExitStack() as stack:
             config = load_config(path, os.environ)
-            start_http_side(config, database, Downloads(database, clock), clock, stack)
+            shown = DownloadsView(database, Downloads(database, clock), clock)
+            start_http_side(config, database, shown, None, clock, stack)
             yield SharingJack(port, folder, database)
     finally:
         database.close()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jack.support import congestion
-from jack.web.server import Server
+from jack.web.server import Server, listen
 
 pytestmark = pytest.mark.skipif(
     congestion.got() != congestion.WANTED, reason="this system does not let us ask for BBR"
@@ -42,7 +42,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Any:
     def start() -> Server:
         with monkeypatch.context() as patch:
             patch.setattr(socket, "create_server", reno_server)
-            server = Server(lambda *_: [], "127.0.0.1", 0, threads=1)
+            server = Server(lambda *_: [], listen("127.0.0.1", 0), threads=1)
         server.start()
         servers.append(server)
         return server

@@ -23,7 +23,7 @@ from jack.web.auth import KeyGuard
 from jack.web.links import DownloadLinks
 from jack.web.pace import UploadPace
 from jack.web.peer_api import peer_blueprint
-from jack.web.server import Server
+from jack.web.server import Server, listen
 from jack.web.torznab import torznab_blueprint
 from tests.support.clock import FakeClock
 from tests.web.indexer_client import Arr
@@ -42,7 +42,7 @@ def serve() -> Iterator[Callable[..., Server]]:
     before = set(threading.enumerate())
 
     def start(app: Any, threads: int = 2, pace: UploadPace | None = None) -> Server:
-        server = Server(app, "127.0.0.1", 0, threads=threads, pace=pace)
+        server = Server(app, listen("127.0.0.1", 0), threads=threads, pace=pace)
         servers.append(server)
         server.start()
         return server

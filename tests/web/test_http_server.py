@@ -18,7 +18,7 @@ import requests
 
 from jack.errors import UserError
 from jack.web.app import create_app
-from jack.web.server import Server
+from jack.web.server import Server, listen
 from tests.web.served_peer import KEY
 
 MIB = 1024 * 1024
@@ -254,7 +254,7 @@ class TestLife:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             with pytest.raises(UserError, match=rf"port {port}.*internalUrl"):
-                Server(create_app([]), "127.0.0.1", port)
+                Server(create_app([]), listen("127.0.0.1", port))
         assert threading.active_count() == before
 
     @pytest.mark.parametrize(
@@ -262,11 +262,11 @@ class TestLife:
     )
     def test_an_impossible_address_is_a_users_error(self, host: str, port: int) -> None:
         with pytest.raises(UserError, match="cannot be used"):
-            Server(create_app([]), host, port)
+            Server(create_app([]), listen(host, port))
 
     @pytest.mark.parametrize("host", ["", "*", "0.0.0.0", "::"])
     def test_any_address_includes_ipv4(self, host: str) -> None:
-        server = Server(create_app([]), host, 0)
+        server = Server(create_app([]), listen(host, 0))
         server.start()
         try:
             assert requests.get(f"http://127.0.0.1:{server.port}/ping", timeout=20).ok
@@ -275,7 +275,7 @@ class TestLife:
 
     def test_stop_frees_the_port_the_connections_and_the_descriptors(self) -> None:
         before, threads = open_files(), set(threading.enumerate())
-        server = Server(create_app([]), "127.0.0.1", 0)
+        server = Server(create_app([]), listen("127.0.0.1", 0))
         server.start()
         with socket.create_connection(("127.0.0.1", server.port), timeout=20) as idle:
             assert requests.get(f"http://127.0.0.1:{server.port}/ping", timeout=20).ok
@@ -296,7 +296,7 @@ class TestLife:
         assert serving("big.mkv") == 0
 
     def test_stop_before_start_gives_the_port_back(self) -> None:
-        server = Server(create_app([]), "127.0.0.1", 0)
+        server = Server(create_app([]), listen("127.0.0.1", 0))
         server.stop(1)
         socket.create_server(("127.0.0.1", server.port)).close()
 

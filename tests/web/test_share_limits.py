@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from jack.downloads.view import DownloadsView
 from jack.library.catalog import Catalog
 from jack.web import listing
 from jack.web import server as server_room
@@ -50,7 +51,7 @@ def shared(
 ) -> ServedPeer:
     """A jack with two friends, three uploads at most, and the owner's side beside it."""
     guard = KeyGuard(KEY, clock, [ANN, BEN])
-    status = status_blueprint(guard, lambda take: None, lambda number: None)
+    status = status_blueprint(guard, DownloadsView(None, None, clock))
     peers = peer_blueprint(catalog, guard, gate, tmp_path)
     server = serve_blueprints(peers, status, threads=1)
     return ServedPeer(server, catalog, tmp_path / "library", clock)

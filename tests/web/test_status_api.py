@@ -2,48 +2,136 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
 import requests
 
+from jack.errors import UserError
+from jack.web.manage import manage_blueprint
 from jack.web.status import status_blueprint
 from tests.web.served_peer import KEY
 
 ROWS = {1: {"id": 1, "status": "failed"}, 2: {"id": 2, "error": "\ud800"}}
+STUB = {"torrentFilename": "a.torrent"}
+
+
+class Rows:
+    """What `jack.downloads.view` shows."""
+
+    def one(self, download_id: int) -> Mapping[str, Any] | None:
+        return ROWS.get(download_id)
+
+    def each(self) -> Iterable[Mapping[str, Any]]:
+        return ROWS.values()
+
+    def stubs(self) -> Sequence[Mapping[str, Any]]:
+        return [STUB]
+
+    def overview(self) -> Mapping[str, Any]:
+        return {"downloads": list(ROWS.values()), "more": 3, "stubs": [STUB]}
+
+
+class Orders:
+    """Notes what it is told, and refuses what concerns download 2."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[int, str]] = []
+
+    def steer(self, download_id: int, action: str) -> None:
+        if download_id == 2:
+            raise UserError("download 2 is running already")
+        self.given.append((download_id, action))
 
 
 @pytest.fixture
-def get(serve_blueprints: Callable[..., Any], guard: Any) -> Callable[..., requests.Response]:
-    def each(take: Callable[[str], object]) -> None:
-        for row in ROWS.values():
-            take(json.dumps(row))
+def orders() -> Orders:
+    return Orders()
 
-    blueprint = status_blueprint(guard, each, ROWS.get)
-    port = serve_blueprints(blueprint).port
 
-    def fetch(path: str, key: str = KEY) -> requests.Response:
+@pytest.fixture
+def ask(
+    serve_blueprints: Callable[..., Any], guard: Any, orders: Orders
+) -> Callable[..., requests.Response]:
+    rows = Rows()
+    port = serve_blueprints(
+        status_blueprint(guard, rows), manage_blueprint(rows, orders, guard)
+    ).port
+
+    def fetch(path: str, key: str = KEY, method: str = "GET") -> requests.Response:
         headers = {"X-Api-Key": key.encode()}
-        return requests.get(f"http://127.0.0.1:{port}{path}", headers=headers, timeout=20)
+        url = f"http://127.0.0.1:{port}{path}"
+        return requests.request(method, url, headers=headers, timeout=20)
 
     return fetch
 
 
-def test_the_list_is_wrapped_and_in_the_given_order(get: Callable[..., Any]) -> None:
-    assert get("/downloads").json() == {"downloads": [ROWS[1], ROWS[2]]}
+@pytest.mark.parametrize("path", ["/downloads", "/manage/downloads"])
+def test_the_list_is_wrapped_and_in_the_given_order(ask: Callable[..., Any], path: str) -> None:
+    assert ask(path).json() == {"downloads": [ROWS[1], ROWS[2]], "stubs": [STUB]}
 
 
-def test_one_download_is_the_row_itself(get: Callable[..., Any]) -> None:
-    assert get("/downloads/1").json() == ROWS[1]
+@pytest.mark.parametrize("path", ["/downloads/1", "/manage/downloads/1"])
+def test_one_download_is_the_row_itself(ask: Callable[..., Any], path: str) -> None:
+    assert ask(path).json() == ROWS[1]
 
 
+@pytest.mark.parametrize("folder", ["/downloads", "/manage/downloads"])
 @pytest.mark.parametrize("text", ["3", "0", "-1", "x", "1.0", "9" * 5000, "%D9%A1"])
-def test_an_unknown_download_is_404(get: Callable[..., Any], text: str) -> None:
-    assert get(f"/downloads/{text}").status_code == 404
+def test_an_unknown_download_is_404(ask: Callable[..., Any], folder: str, text: str) -> None:
+    assert ask(f"{folder}/{text}").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/downloads", "/downloads/1"])
-def test_both_need_the_key(get: Callable[..., Any], path: str) -> None:
-    assert get(path, key="x").status_code == 401
+def test_an_order_is_carried_out_and_answered_with_the_download(
+    ask: Callable[..., Any], orders: Orders
+) -> None:
+    answer = ask("/manage/downloads/1/retry", method="POST")
+    assert (answer.status_code, answer.json()) == (200, ROWS[1])
+    assert orders.given == [(1, "retry")]
+
+
+def test_an_order_that_cannot_be_carried_out_is_answered_with_the_reason(
+    ask: Callable[..., Any],
+) -> None:
+    answer = ask("/manage/downloads/2/retry", method="POST")
+    assert answer.status_code == 409
+    assert answer.json()["error"]["message"] == "download 2 is running already"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/manage/downloads/3/retry", 404),
+        ("/manage/downloads/1/explode", 404),
+        ("/manage/downloads/1/__class__", 404),
+    ],
+)
+def test_unknown_downloads_and_orders_are_404(
+    ask: Callable[..., Any], orders: Orders, path: str, status: int
+) -> None:
+    assert ask(path, method="POST").status_code == status
+    assert orders.given == []
+
+
+def test_an_order_is_never_a_get(ask: Callable[..., Any], orders: Orders) -> None:
+    assert ask("/manage/downloads/1/retry").status_code == 405
+    assert orders.given == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/downloads"),
+        ("GET", "/downloads/1"),
+        ("GET", "/manage/overview"),
+        ("GET", "/manage/downloads"),
+        ("GET", "/manage/downloads/1"),
+        ("POST", "/manage/downloads/1/retry"),
+    ],
+)
+def test_everything_needs_the_key(
+    ask: Callable[..., Any], orders: Orders, method: str, path: str
+) -> None:
+    assert ask(path, key="x", method=method).status_code == 401
+    assert orders.given == []

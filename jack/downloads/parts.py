@@ -1,0 +1,41 @@
+"""What the rules of a download's life work with; the composition root puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jack.downloads.claims import Claims
+from jack.downloads.friends import Friends
+from jack.downloads.job import Job
+from jack.downloads.lanes import Lanes
+from jack.downloads.retry import RetryPolicy
+from jack.downloads.settling import Settling
+from jack.imports.telling import Imports
+from jack.store.database import Database
+from jack.store.downloads import Downloads
+from jack.store.volumes import Volumes
+from jack.support.clock import Clock
+from jack.support.timer import Timer
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One of each, shared by all threads."""
+
+    database: Database
+    downloads: Downloads
+    claims: Claims
+    friends: Friends
+    timer: Timer
+    lanes: Lanes
+    job: Job
+    settling: Settling
+    imports: Imports
+    policy: RetryPolicy
+    clock: Clock
+    slots: int
+    has_space: Callable[[Path, int], bool]
+    volumes: Volumes
+    forget_stub: Callable[[str], None]
