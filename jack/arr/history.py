@@ -82,11 +82,15 @@ class History:
     def __init__(self, api: ArrApi) -> None:
         self._api = api
         self.highest = 0
-        """The highest id of a record that was seen so far."""
+        """The highest id in the answer to the last question."""
 
-    def look(self, wire: Wire) -> int:
-        """See the newest records, of whatever kind; the highest id of all that was ever seen."""
-        self._page(1, None, wire)
+    def look(self, wire: Wire, known: int = 0) -> int:
+        """The highest id there is now, 0 for none. Records come by their dates, and clocks jump: an
+        id as high as the `known` one is looked for on further pages before it is taken for gone.
+        """
+        for _ in self._records(None, wire):
+            if self.highest >= known:  # of the whole page
+                break
         return self.highest
 
     def grab(self, info_hash: str | None, guid: str | None, wire: Wire) -> Grab | None:
@@ -177,10 +181,11 @@ class History:
             tuple(sorted(episodes)),
         )
 
-    def _records(self, event: int, wire: Wire, after: int = 0) -> Iterator[_Record]:
+    def _records(self, event: int | None, wire: Wire, after: int = 0) -> Iterator[_Record]:
         """Records of one kind, newest first, page by page as they are needed: all with an id above
         `after`, and some below. Behind a whole page of lower ids there are no higher ones.
         """
+        self.highest = 0
         for page in range(1, MAX_PAGES + 1):
             count, records = self._page(page, event, wire)
             yield from records

@@ -57,7 +57,7 @@ class _Outage:
     untold: deque[Hashable] = field(default_factory=deque)
 
 
-class Line:
+class ServerLine:
     """The line of one server. `step` does one thing, the thread only loops over it and waits.
 
     A record that could not be written or a bug never leaves it: it is logged with its traceback,

@@ -18,6 +18,7 @@ from jack.arr.history import Grab, Proof
 from jack.arr.manual import CommandState, DryRun, ImportApi, quoted
 from jack.errors import PeerRefused, PeerUnreachable, PermanentError, ProtocolError
 from jack.imports.errands import Errand
+from jack.imports.history_watch import look
 from jack.imports.records import Records, named
 from jack.model import Download
 from jack.store.handovers import OpenHandover
@@ -50,6 +51,8 @@ class Import(Errand):
         self._clock = records.clock
         self._path = str(download.dest_path)
         self._guid = download.stub.guid
+        self._after = records.proofs.after(download.id, self._name)
+        """The id of the history above which records can prove it, as known at the start."""
         self._asked_at = begun.asked_at
         self._asks = begun.asks
         self._command_id = begun.command_id
@@ -100,8 +103,11 @@ class Import(Errand):
 
     def _ask_by_name(self, wire: Wire) -> float | None:
         if self._waits_for_others():
-            return self._tell_of_others()
-        return self._ask(lambda: self._api.scan(self._path, wire))
+            return self._wait(
+                f"{self._name} has not grabbed it, and {' and '.join(self._others)} may have but"
+                " cannot be asked yet: jack waits for the answer"
+            )
+        return self._ask(wire, lambda: self._api.scan(self._path, wire))
 
     def _ask_for(self, grab: Grab, wire: Wire) -> float | None:
         self._records.handovers.claim(self._id, self._name)
@@ -115,7 +121,7 @@ class Import(Errand):
             return None
         if run.temporary:
             raise PermanentError(f"{self._name} does not import it yet: {quoted(run.temporary)}")
-        return self._ask(lambda: self._api.order(self._path, grab, run, wire))
+        return self._ask(wire, lambda: self._api.order(self._path, grab, run, wire))
 
     def _find_grab(self, wire: Wire) -> Grab | None:
         if not self._has_history:
@@ -149,13 +155,10 @@ class Import(Errand):
         self._others = self._records.handovers.deny(self._id, self._name)
         return bool(self._others)
 
-    def _tell_of_others(self) -> float:
+    def _wait(self, sentence: str) -> float:
+        """For another server, or for another download."""
         pause = self._next(waits.OTHERS_PAUSES)
-        self.postponed(
-            f"{self._name} has not grabbed it, and {' and '.join(self._others)} may have but cannot"
-            " be asked yet: jack waits for the answer",
-            self._clock.now() + timedelta(seconds=pause),
-        )
+        self.postponed(sentence, self._clock.now() + timedelta(seconds=pause))
         return pause
 
     def _unseen(self) -> str:
@@ -166,7 +169,9 @@ class Import(Errand):
 
     # -- ask ---------------------------------------------------------------------------------------
 
-    def _ask(self, send: Callable[[], int]) -> float | None:
+    def _ask(self, wire: Wire, send: Callable[[], int]) -> float | None:
+        if self._has_history:
+            look(self._api, self._records, wire)
         if not self._records.handovers.asking(self._id, self._name):
             return None  # another server has claimed it
         self._asked_at, self._asks = self._clock.now(), self._asks + 1
@@ -298,7 +303,7 @@ class Import(Errand):
         proofs = self._records.proofs
         after = proofs.after(self._id, self._name)
         if after is None:
-            newest = self._api.history.look(wire)
+            newest = look(self._api, self._records, wire)
             if self._is_gone():  # looked at last: if it is here, it is not in there
                 grab = self._api.history.grab(self._download.info_hash, self._guid, wire)
                 after = None if grab is None else max(grab.record_ids)
@@ -315,16 +320,33 @@ class Import(Errand):
         return f"{self._name} rejects the import: {quoted(run.permanent)}"
 
     def _missing(self) -> float | None:
-        """Gone: a question to history, asked a few times because a move is written down late."""
+        """Gone: a question to history, asked a few times because a move is written down late. A
+        record may be of an earlier download of that path, which is to find its own first.
+        """
+        proofs = self._records.proofs
+        earlier = proofs.earlier(self._id, self._name)
+        if earlier is not None:
+            self._looks = 0
+            return self._wait(
+                f"the file is gone, and {self._name} is asked first whether it has imported"
+                f" download {earlier}, which had the same path"
+            )
         self._looks += 1
         if self._looks <= END_LOOKS:
             return self._next(waits.END_PAUSES)
-        sentence = (
-            f"the file is gone from {shown(str(self._download.dest_path.parent))}, and the history"
-            f" of {self._name} does not show that it imported it; nothing is downloaded again by"
-            " itself"
+        after = proofs.after(self._id, self._name)
+        begun_again = (
+            ", which has begun again since the file was delivered,"
+            if self._after is not None and after is not None and after < self._after
+            else ""
         )
-        self._records.lost(self._download, self._name, sentence)
+        self._records.lost(
+            self._download,
+            self._name,
+            f"the file is gone from {shown(str(self._download.dest_path.parent))}, and the history"
+            f" of {self._name}{begun_again} does not show that it imported it; nothing is"
+            " downloaded again by itself",
+        )
         return None
 
     def _next(self, pauses: Pauses) -> float:

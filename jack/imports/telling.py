@@ -13,7 +13,7 @@ from datetime import timedelta
 from jack.arr.client import ArrClient
 from jack.arr.manual import ImportApi
 from jack.errors import StorageError
-from jack.imports.errands import Line
+from jack.imports.errands import ServerLine
 from jack.imports.failure_report import FailureReport
 from jack.imports.history_watch import HistoryWatch
 from jack.imports.one_import import Import
@@ -48,7 +48,7 @@ class Imports:
         self._downloads = records.downloads
         self._apis = {client.server.name: ImportApi(client) for client in clients}
         self._lines = {
-            name: Line(name, records.clock, pauses, records.database) for name in self._apis
+            name: ServerLine(name, records.clock, pauses, records.database) for name in self._apis
         }
 
     def servers_for(self, category: int) -> list[str]:

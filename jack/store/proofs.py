@@ -10,9 +10,18 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from peewee import fn
+
 from jack.store.database import Database, translated
 from jack.store.handovers import HandoverState
-from jack.store.models import DeliveryMark, DownloadRow, HandoverRow, ImportProof, NewestRecord
+from jack.store.models import (
+    DeliveryMark,
+    DownloadRow,
+    HandoverRow,
+    ImportProof,
+    NewestRecord,
+    ReportedGrab,
+)
 
 
 class Proofs:
@@ -37,6 +46,26 @@ class Proofs:
             return
         with self._database.transaction():
             NewestRecord.insert(server=server, record_id=record_id).on_conflict_replace().execute()
+
+    def begin_again(self, server: str, newest: int) -> None:
+        """The server's history ends at `newest` now, below what was known. Records above it are
+        new ones, whoever had those ids before: each of them may prove what was delivered by now,
+        and be reported.
+        """
+        known, marked, proof, reported = NewestRecord, DeliveryMark, ImportProof, ReportedGrab
+        with self._database.transaction():
+            known.update(record_id=newest).where(known.server == server).execute()
+            marked.update(record_id=newest).where(
+                marked.server == server, marked.record_id > newest
+            ).execute()
+            # What they have proven stays on record, under ids that no history has.
+            lowest: Any = proof.select(fn.MIN(proof.record_id)).where(proof.server == server)
+            proof.update(record_id=min(lowest.scalar() or 0, 0) - proof.record_id).where(
+                proof.server == server, proof.record_id > newest
+            ).execute()
+            reported.delete().where(
+                reported.server == server, reported.grabbed_id > newest
+            ).execute()
 
     def mark(self, download_id: int, server: str, record_id: int) -> None:
         """For a download without a mark: the server was not known when its file appeared."""

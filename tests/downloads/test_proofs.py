@@ -13,6 +13,8 @@ from jack.model import Download, DownloadStatus
 from jack.peers.protocol import connector_id
 from jack.store.handovers import Handovers, HandoverState
 from jack.store.proofs import Proofs
+from jack.support import waits
+from jack.support.pauses import Pauses
 from tests.downloads.test_endings import server
 from tests.downloads.test_imports import FILM, ITEM, hash_at, prepared
 from tests.downloads.world import World
@@ -212,14 +214,25 @@ def test_a_film_of_a_server_that_is_down_waits_for_it_and_is_given_to_no_other(
 
 
 def test_a_stub_that_nobody_grabbed_goes_by_its_title_once_all_have_said_so(
-    running: World, radarr: ImportingArr, second: ImportingArr
+    running: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    peer = two_radarrs(running, radarr, second)
-    running.start()
-    running.drop(peer)
-    running.until(S.IMPORTED)
-    running.stop()
-    assert len(radarr.commands) + len(second.commands) >= 1
+    monkeypatch.setattr(waits, "GRAB_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(waits, "OTHERS_PAUSES", Pauses(0.05, 0.1))
+    with (
+        ImportingArr("radarr", hold_commands=True) as hd,
+        ImportingArr("radarr", hold_commands=True) as uhd,
+    ):
+        peer = two_radarrs(running, hd, uhd)
+        running.start()
+        running.drop(peer)
+        hd.wait_for_commands(1)
+        uhd.wait_for_commands(1)
+        hd.finish_commands()
+        running.until(S.IMPORTED)
+        running.stop()
+        path = str(running.row().dest_path)
+        asked = [command["body"] for command in (*hd.commands, *uhd.commands)]
+        assert asked == [{"name": "DownloadedMoviesScan", "path": path}] * 2
 
 
 # -- failures --------------------------------------------------------------------------------------

@@ -12,8 +12,7 @@ import pytest
 from jack.arr.api import ArrApi
 from jack.errors import JackError
 from jack.support.waits import SCAN_SECONDS
-from tests.imports.conftest import Room
-from tests.imports.test_import import Stand
+from tests.imports.conftest import Room, Stand
 from tests.support.clock import FakeClock
 from tests.support.fake_arr_imports import ImportingArr
 

@@ -44,7 +44,7 @@ m.{owner}.{method} = die
     [
         ("timer", "jack.support.timer", "Timer", "run", "SystemExit(0)"),
         ("intake", "jack.blackhole.intake", "Intake", "step", "BaseException('x')"),
-        ("import-Radarr", "jack.imports.errands", "Line", "step", "BaseException('x')"),
+        ("import-Radarr", "jack.imports.errands", "ServerLine", "step", "BaseException('x')"),
         ("http", "jack.web.server", "Server", "_run", "ValueError('x')"),
         ("library-", "jack.library.sync", "ServerSync", "_run", "ValueError('x')"),
     ],

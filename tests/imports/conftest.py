@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jack.arr.client import ArrClient, ArrServer
+from jack.arr.manual import ImportApi
+from jack.imports.one_import import Import
 from jack.imports.records import Records
-from jack.model import MOVIES, Download, Release
+from jack.model import MOVIES, TV, Download, DownloadStatus, Release
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.store.facts import Facts
 from jack.store.models import DeliveryMark, HandoverRow, ImportProof
 from jack.store.volumes import Volumes
 from jack.support.clock import Clock
+from jack.support.http import Wire
 from tests.support.clock import FakeClock
+from tests.support.fake_arr import FakeArr
+from tests.support.fake_arr_imports import ImportingArr
 from tests.support.waiting import eventually
+
+S = DownloadStatus
+HASH = "0123456789abcdef0123456789abcdef01234567"
+SEEN = "/data/completed/film.mkv"
+Stage = Callable[..., "Stand"]
 
 
 class Room:
@@ -41,9 +52,23 @@ class Room:
         info_hash: str | None = None,
     ) -> Download:
         """A download with that number as its id when it is the next one; its file is not made."""
+        made = self._made(number, category, path, info_hash)
+        self.downloads.complete(made.id, 1000)
+        self.records.handovers.plan(made.id, servers)
+        return self.row(made.id)
+
+    def begun(self, number: int) -> Download:
+        """The same, while its attempt is under way."""
+        begun = self.downloads.begin_attempt(self._made(number, MOVIES, None, None))
+        assert begun is not None
+        return begun
+
+    def _made(
+        self, number: int, category: int, path: Path | None, info_hash: str | None
+    ) -> Download:
         path = path or self.root / "completed" / f"File {number}.mkv"
         values: dict[str, Any] = {"release_json": {}, "blocked_by": None, "sentence": None}
-        made = self.downloads.create(
+        return self.downloads.create(
             torrent_filename=f"stub-{number}.torrent",
             stub_fingerprint="1:2:3",
             peer_id="aabbccdd",
@@ -53,9 +78,6 @@ class Room:
             info_hash=info_hash,
             **values,
         )
-        self.downloads.complete(made.id, 1000)
-        self.records.handovers.plan(made.id, servers)
-        return self.row(made.id)
 
     def row(self, number: int = 1) -> Download:
         found = self.downloads.get(number)
@@ -107,3 +129,87 @@ def room(tmp_path: Path, clock: FakeClock) -> Iterator[Room]:
     made = Room(tmp_path, clock)
     yield made
     made.database.close()
+
+
+class Stand:
+    """One file in `completed`, one fake *arr that sees it as /data, one errand about both."""
+
+    def __init__(self, arr: FakeArr, room: Room, clock: FakeClock):
+        self.arr, self.room, self.clock = arr, room, clock
+        self.file = room.root / "completed" / "film.mkv"
+        self.file.parent.mkdir()
+        self.file.write_bytes(b"film")
+        folders = ((str(room.root), "/data"),)
+        self.client = ArrClient(ArrServer("Arr", arr.kind, arr.url, arr.api_key, {}, folders))
+        category = MOVIES if arr.kind == "radarr" else TV
+        room.finished(1, category, self.file, ["Arr"], HASH)
+        room.marked(1, "Arr", getattr(arr, "highest_id", 0))
+        self.errand = self.anew()
+
+    def anew(self) -> Import:
+        """As after a restart, with what was on record of the newest download."""
+        begun = self.room.records.handovers.open()[-1]
+        row = self.room.row(begun.download_id)
+        self.errand = Import(row, begun, ImportApi(self.client), self.room.records)
+        return self.errand
+
+    def step(self) -> float | None:
+        return self.errand.step(Wire())
+
+    def run(self, steps: int = 60) -> None:
+        """Step until it is done, the clock moving as asked for."""
+        for _ in range(steps):
+            pause = self.step()
+            if pause is None:
+                return
+            self.clock.advance(pause)
+        raise AssertionError(f"never done: {self.room.row()}")
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        return [command["body"] for command in self.arr.commands]
+
+    @property
+    def imported(self) -> bool:
+        """Whether row and handover both say so."""
+        status, state = self.room.row().status, self.room.handover().state
+        assert (status is S.IMPORTED) == (state == "imported")
+        return status is S.IMPORTED
+
+    @property
+    def rejected(self) -> str:
+        """The sentence, when the server does not want it."""
+        return self._said("rejected")
+
+    @property
+    def lost(self) -> str:
+        """The sentence, when the file is gone and nothing proves its import."""
+        return self._said("lost")
+
+    def _said(self, state: str) -> str:
+        return (self.room.row().error or "") if self.room.handover().state == state else ""
+
+
+@pytest.fixture
+def radarr(tmp_path: Path, clock: FakeClock) -> Iterator[ImportingArr]:
+    with ImportingArr("radarr", {"/data": tmp_path}, clock.now) as fake:
+        yield fake
+
+
+@pytest.fixture
+def sonarr(tmp_path: Path, clock: FakeClock) -> Iterator[ImportingArr]:
+    with ImportingArr("sonarr", {"/data": tmp_path}, clock.now) as fake:
+        yield fake
+
+
+@pytest.fixture
+def stage(room: Room, clock: FakeClock) -> Iterator[Stage]:
+    made: list[Stand] = []
+
+    def make(arr: FakeArr) -> Stand:
+        made.append(Stand(arr, room, clock))
+        return made[-1]
+
+    yield make
+    for stand in made:
+        stand.client.close()

@@ -1,4 +1,4 @@
-"""Line: one server's line, stepped by hand with a clock that only the test moves."""
+"""ServerLine: one server's line, stepped by hand with a clock that only the test moves."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from jack.errors import (
     StorageError,
     TransientError,
 )
-from jack.imports.errands import Errand, Line
+from jack.imports.errands import Errand, ServerLine
 from jack.support.http import Wire
 from jack.support.pauses import Pauses
 from tests.imports.conftest import Room
 from tests.support.clock import START, FakeClock
 
 FIRST, LONGEST = 5.0, 900.0
-CLIENTS: WeakKeyDictionary[Line, ScriptedClient] = WeakKeyDictionary()
+CLIENTS: WeakKeyDictionary[ServerLine, ScriptedClient] = WeakKeyDictionary()
 """Which server a line of these tests leads to."""
 DAY = 86400.0
 
@@ -106,13 +106,13 @@ def client(journal: Journal) -> ScriptedClient:
 
 
 @pytest.fixture
-def line(client: ScriptedClient, clock: FakeClock, room: Room) -> Line:
-    line = Line("Radarr", clock, Pauses(FIRST, LONGEST), room.database)
+def line(client: ScriptedClient, clock: FakeClock, room: Room) -> ServerLine:
+    line = ServerLine("Radarr", clock, Pauses(FIRST, LONGEST), room.database)
     CLIENTS[line] = client
     return line
 
 
-def settle(line: Line) -> float | None:
+def settle(line: ServerLine) -> float | None:
     """Step until the line would wait; return for how long."""
     for _ in range(10_000):
         pause = line.step()
@@ -125,7 +125,7 @@ def down(_: int) -> Exception:
     return PeerUnreachable("Radarr cannot be reached (Connection refused)")
 
 
-def submit(line: Line, *numbers: int) -> None:
+def submit(line: ServerLine, *numbers: int) -> None:
     for number in numbers:
         line.submit(ScriptedErrand(number, CLIENTS[line]))
 
@@ -135,7 +135,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_files_are_handed_over_one_after_the_other_and_then_forgotten(
-    line: Line, client: ScriptedClient, journal: Journal
+    line: ServerLine, client: ScriptedClient, journal: Journal
 ) -> None:
     submit(line, 1, 2, 3)
     assert settle(line) is None
@@ -145,7 +145,9 @@ def test_files_are_handed_over_one_after_the_other_and_then_forgotten(
     assert client.asked == [1, 2, 3]
 
 
-def test_a_file_already_in_the_line_is_not_added_again(line: Line, client: ScriptedClient) -> None:
+def test_a_file_already_in_the_line_is_not_added_again(
+    line: ServerLine, client: ScriptedClient
+) -> None:
     submit(line, 1, 1)
     settle(line)
     assert client.asked == [1]
@@ -153,7 +155,7 @@ def test_a_file_already_in_the_line_is_not_added_again(line: Line, client: Scrip
 
 @pytest.mark.fault("A1")
 def test_a_server_that_is_down_is_asked_after_seconds_then_less_often_up_to_15_minutes(
-    line: Line, client: ScriptedClient, clock: FakeClock
+    line: ServerLine, client: ScriptedClient, clock: FakeClock
 ) -> None:
     client.script = down
     submit(line, 1)
@@ -172,7 +174,7 @@ def test_a_server_that_is_down_is_asked_after_seconds_then_less_often_up_to_15_m
 
 @pytest.mark.fault("A1")
 def test_weeks_of_downtime_lose_nothing(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     journal: Journal,
     clock: FakeClock,
@@ -189,7 +191,7 @@ def test_weeks_of_downtime_lose_nothing(
 
 
 def test_an_outage_is_one_line_when_it_begins_and_one_when_it_ends(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     clock: FakeClock,
     caplog: pytest.LogCaptureFixture,
@@ -213,7 +215,7 @@ def test_an_outage_is_one_line_when_it_begins_and_one_when_it_ends(
 
 
 def test_another_cause_within_an_outage_is_said_once(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     clock: FakeClock,
     caplog: pytest.LogCaptureFixture,
@@ -227,7 +229,7 @@ def test_another_cause_within_an_outage_is_said_once(
 
 
 def test_while_the_server_is_down_nothing_else_is_sent_but_every_row_is_told_why(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     journal: Journal,
     clock: FakeClock,
@@ -245,7 +247,7 @@ def test_while_the_server_is_down_nothing_else_is_sent_but_every_row_is_told_why
 
 
 def test_in_a_long_outage_every_row_learns_the_new_time(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     journal: Journal,
     clock: FakeClock,
@@ -263,7 +265,7 @@ def test_in_a_long_outage_every_row_learns_the_new_time(
 
 
 def test_a_file_that_makes_the_server_stumble_does_not_block_the_others(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     journal: Journal,
     clock: FakeClock,
@@ -276,7 +278,7 @@ def test_a_file_that_makes_the_server_stumble_does_not_block_the_others(
 
 
 def test_a_refused_file_waits_alone_with_a_backoff_of_its_own(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     journal: Journal,
     clock: FakeClock,
@@ -298,7 +300,7 @@ def test_a_refused_file_waits_alone_with_a_backoff_of_its_own(
 
 
 def test_a_refusal_proves_that_the_server_is_back(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     clock: FakeClock,
     caplog: pytest.LogCaptureFixture,
@@ -313,7 +315,7 @@ def test_a_refusal_proves_that_the_server_is_back(
 
 
 def test_a_journal_that_fails_is_asked_again_but_the_command_is_not_sent_twice(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     journal: Journal,
     clock: FakeClock,
@@ -332,7 +334,7 @@ def test_a_journal_that_fails_is_asked_again_but_the_command_is_not_sent_twice(
 
 
 def test_a_journal_that_cannot_note_a_delay_does_not_end_the_tries(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     journal: Journal,
     clock: FakeClock,
@@ -348,7 +350,7 @@ def test_a_journal_that_cannot_note_a_delay_does_not_end_the_tries(
 
 
 def test_a_bug_is_logged_with_its_traceback_and_the_file_tried_later(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     journal: Journal,
     clock: FakeClock,
@@ -365,7 +367,7 @@ def test_a_bug_is_logged_with_its_traceback_and_the_file_tried_later(
     assert 1 in journal.numbers
 
 
-def test_a_withdrawn_file_is_not_sent(line: Line, client: ScriptedClient) -> None:
+def test_a_withdrawn_file_is_not_sent(line: ServerLine, client: ScriptedClient) -> None:
     submit(line, 1, 2)
     line.withdraw(1)
     line.withdraw(99)
@@ -374,7 +376,7 @@ def test_a_withdrawn_file_is_not_sent(line: Line, client: ScriptedClient) -> Non
 
 
 def test_a_file_withdrawn_while_it_is_sent_leaves_no_trace_in_the_journal(
-    line: Line, client: ScriptedClient, journal: Journal
+    line: ServerLine, client: ScriptedClient, journal: Journal
 ) -> None:
     def withdraw(number: int) -> None:
         line.withdraw(number)
@@ -386,7 +388,7 @@ def test_a_file_withdrawn_while_it_is_sent_leaves_no_trace_in_the_journal(
 
 
 def test_a_file_withdrawn_during_an_outage_is_neither_told_nor_tried(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     journal: Journal,
     clock: FakeClock,
@@ -402,7 +404,7 @@ def test_a_file_withdrawn_during_an_outage_is_neither_told_nor_tried(
 
 
 def test_after_the_stop_request_nothing_is_sent_and_the_file_stays_in_the_line(
-    line: Line, client: ScriptedClient, journal: Journal
+    line: ServerLine, client: ScriptedClient, journal: Journal
 ) -> None:
     submit(line, 1)
     line.request_stop()
@@ -412,7 +414,7 @@ def test_after_the_stop_request_nothing_is_sent_and_the_file_stays_in_the_line(
 
 
 def test_a_stop_while_a_command_is_under_way_is_not_a_failure(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     journal: Journal,
     caplog: pytest.LogCaptureFixture,
@@ -430,7 +432,7 @@ def test_a_stop_while_a_command_is_under_way_is_not_a_failure(
 
 
 def test_a_person_who_asks_again_cuts_the_pauses_of_file_and_server_short(
-    line: Line,
+    line: ServerLine,
     client: ScriptedClient,
     journal: Journal,
     clock: FakeClock,
@@ -448,7 +450,7 @@ def test_a_person_who_asks_again_cuts_the_pauses_of_file_and_server_short(
 
 
 def test_an_errand_of_several_steps_lets_the_others_go_on_between_them(
-    line: Line, client: ScriptedClient, clock: FakeClock
+    line: ServerLine, client: ScriptedClient, clock: FakeClock
 ) -> None:
     steps: list[int] = []
 

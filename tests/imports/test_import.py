@@ -2,114 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jack.arr.client import ArrClient, ArrServer
 from jack.arr.manual import ImportApi
 from jack.errors import PeerUnreachable, PermanentError, StorageError, TransientError
-from jack.imports.one_import import MAX_ASKS, Import
-from jack.model import MOVIES, TV, DownloadStatus
+from jack.imports.one_import import MAX_ASKS
+from jack.model import DownloadStatus
 from jack.support.http import Wire
-from tests.imports.conftest import Room
+from tests.imports.conftest import HASH, SEEN, Room, Stage
 from tests.support.clock import FakeClock
 from tests.support.fake_arr import FakeArr
 from tests.support.fake_arr_imports import ImportingArr
 
-HASH = "0123456789abcdef0123456789abcdef01234567"
 GUID = "aabbccdd:c:movie:1"
 S = DownloadStatus
-SEEN = "/data/completed/film.mkv"
 HOUR = 3600.0
-Stage = Callable[..., "Stand"]
-
-
-class Stand:
-    """One file in `completed`, one fake *arr that sees it as /data, one errand about both."""
-
-    def __init__(self, arr: FakeArr, room: Room, clock: FakeClock):
-        self.arr, self.room, self.clock = arr, room, clock
-        self.file = room.root / "completed" / "film.mkv"
-        self.file.parent.mkdir()
-        self.file.write_bytes(b"film")
-        folders = ((str(room.root), "/data"),)
-        self.client = ArrClient(ArrServer("Arr", arr.kind, arr.url, arr.api_key, {}, folders))
-        category = MOVIES if arr.kind == "radarr" else TV
-        room.finished(1, category, self.file, ["Arr"], HASH)
-        room.marked(1, "Arr", getattr(arr, "highest_id", 0))
-        self.errand = self.anew()
-
-    def anew(self) -> Import:
-        """As after a restart, with what was on record."""
-        (begun,) = self.room.records.handovers.open()
-        api = ImportApi(self.client)
-        self.errand = Import(self.room.row(), begun, api, self.room.records)
-        return self.errand
-
-    def step(self) -> float | None:
-        return self.errand.step(Wire())
-
-    def run(self, steps: int = 60) -> None:
-        """Step until it is done, the clock moving as asked for."""
-        for _ in range(steps):
-            pause = self.step()
-            if pause is None:
-                return
-            self.clock.advance(pause)
-        raise AssertionError(f"never done: {self.room.row()}")
-
-    @property
-    def bodies(self) -> list[dict[str, Any]]:
-        return [command["body"] for command in self.arr.commands]
-
-    @property
-    def imported(self) -> bool:
-        """Whether row and handover both say so."""
-        status, state = self.room.row().status, self.room.handover().state
-        assert (status is S.IMPORTED) == (state == "imported")
-        return status is S.IMPORTED
-
-    @property
-    def rejected(self) -> str:
-        """The sentence, when the server does not want it."""
-        return self._said("rejected")
-
-    @property
-    def lost(self) -> str:
-        """The sentence, when the file is gone and nothing proves its import."""
-        return self._said("lost")
-
-    def _said(self, state: str) -> str:
-        return (self.room.row().error or "") if self.room.handover().state == state else ""
-
-
-@pytest.fixture
-def radarr(tmp_path: Path, clock: FakeClock) -> Iterator[ImportingArr]:
-    with ImportingArr("radarr", {"/data": tmp_path}, clock.now) as fake:
-        yield fake
-
-
-@pytest.fixture
-def sonarr(tmp_path: Path, clock: FakeClock) -> Iterator[ImportingArr]:
-    with ImportingArr("sonarr", {"/data": tmp_path}, clock.now) as fake:
-        yield fake
-
-
-@pytest.fixture
-def stage(room: Room, clock: FakeClock) -> Iterator[Stage]:
-    made: list[Stand] = []
-
-    def make(arr: FakeArr) -> Stand:
-        made.append(Stand(arr, room, clock))
-        return made[-1]
-
-    yield make
-    for stand in made:
-        stand.client.close()
 
 
 # -- what it is for --------------------------------------------------------------------------------
