@@ -136,7 +136,7 @@ def _transient(
     progressed = trial.brought_bytes and not isinstance(error, TooSlow)
     fruitless = 0 if progressed else trial.fruitless + 1
     if fruitless >= policy.max_attempts:
-        return GiveUp(f"{error}; {fruitless} attempts in a row brought nothing new")
+        return GiveUp(f"{error}; {fruitless} attempts in a row brought next to nothing")
     if error.retry_after_seconds is not None:
         return Wait(WaitReason.COOLDOWN, error.retry_after_seconds, fruitless)
     reason = WaitReason.PROTOCOL if isinstance(error, ProtocolError) else WaitReason.RETRY

@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 
 
 class FailureReport(Errand):
-    """The errand of one failure in the line of one server. A grab is reported at most once, ever:
-    the server blocks the release and looks for another one.
+    """The errand of one failure in the line of one server. A grab is reported once, ever: the
+    server blocks the release and looks for another one. Whether a report whose answer did not come
+    has arrived, the server's history says.
     """
 
     def __init__(
@@ -58,7 +59,13 @@ class FailureReport(Errand):
         return fresh and self._looks < GRAB_LOOKS
 
     def _report(self, grab: Grab, wire: Wire) -> None:
+        """Raises TransientError when the first report of a grab may have arrived: the next step
+        looks.
+        """
         for record_id in grab.record_ids:
+            was_sent = self._failures.was_reported(self._name, record_id)
+            if was_sent and self._api.history.has_failed(record_id, wire):
+                continue
             if not self._failures.reporting(self._failure.failure_id, self._name, record_id):
                 continue
             try:
@@ -71,7 +78,8 @@ class FailureReport(Errand):
             except (ProtocolError, PermanentError) as error:
                 log.warning("%s: %s", self, error)
             except TransientError as error:
-                # It may have arrived. Blocking a release twice is worse than not being told.
+                if not was_sent:
+                    raise
                 log.warning("%s: %s; it is not told again", self, error)
             else:
                 log.info("%s: %s was told, and may look for another release", self, self._name)

@@ -92,8 +92,8 @@ class Failures:
             return [OpenReport(*values) for values in query.tuples()]
 
     def reporting(self, failure_id: int, server: str, grabbed_id: int) -> bool:
-        """The report of that grab is about to be sent. False when it must not be: it was sent
-        before, or the download has gone on meanwhile.
+        """The report of that grab is about to be sent. False when it must not be: the download has
+        gone on meanwhile.
         """
         failure, download = FailureRow, DownloadRow
         with self._database.transaction():
@@ -106,13 +106,18 @@ class Failures:
                     | (download.status == DownloadStatus.FAILED.value),
                 )
             )
+            if not holds.exists():
+                return False
+            ReportedGrab.insert(server=server, grabbed_id=grabbed_id).on_conflict_ignore().execute()
+        return True
+
+    def was_reported(self, server: str, grabbed_id: int) -> bool:
+        """Whether a report of that grab was about to be sent before; it may not have arrived."""
+        with translated():
             noted: Any = ReportedGrab.select().where(
                 ReportedGrab.server == server, ReportedGrab.grabbed_id == grabbed_id
             )
-            if noted.exists() or not holds.exists():
-                return False
-            ReportedGrab.insert(server=server, grabbed_id=grabbed_id).execute()
-        return True
+            return bool(noted.exists())
 
     def not_reported(self, server: str, grabbed_id: int) -> None:
         """The report announced by `reporting` has certainly not arrived."""

@@ -1,9 +1,9 @@
 """Inside a run: counts jack's side effects, dies at one of them, keeps the ledger of what is safe.
 
 Two sources: audit events of the interpreter (open, rename, link, remove, mkdir, chmod, truncate,
-connections) and wrappers of the calls that have none (write, splice, fsync ...). SQLite's commits
-come from its trace callback. A kill comes before the effect; in other threads the calls that have
-begun go on until then, as in life.
+connections, requests that change something) and wrappers of the calls that have none (write,
+splice, fsync ...). SQLite's commits come from its trace callback. A kill comes before the effect;
+in other threads the calls that have begun go on until then, as in life.
 """
 
 from __future__ import annotations
@@ -192,6 +192,11 @@ class Shim:
         if isinstance(address, tuple):
             self._effect("connect to a server")
 
+    def _on_send(self, connection: Any, data: Any) -> None:
+        """What changes something at the other side; a question does not."""
+        if bytes(data[:5]) == b"POST ":
+            self._effect("send an order")
+
     def _on_database(self, path: Any) -> None:
         if self._ours(path) is not None:
             self._effect("open the database")
@@ -322,5 +327,6 @@ _EVENTS: dict[str, Call] = {
     "os.chmod": Shim._on_chmod,
     "os.truncate": Shim._on_truncate,
     "socket.connect": Shim._on_connect,
+    "http.client.send": Shim._on_send,
     "sqlite3.connect": Shim._on_database,
 }

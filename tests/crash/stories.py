@@ -22,6 +22,8 @@ from tests.crash.world import (
     PART,
     SIZE,
     STUB,
+    TWIN_ITEM,
+    TWIN_STUB,
     Play,
     World,
 )
@@ -33,6 +35,7 @@ OTHER = "Other (2019).mkv"
 _ENDS = {
     "imported": "SELECT COUNT(*), SUM(state != 'open') FROM handovers",
     "failed": "SELECT COUNT(*), SUM(settled) FROM failure_reports",
+    "refused": "SELECT COUNT(*), SUM(settled) FROM failure_reports",
 }
 NOON = "2026-01-01T12:00:00.000Z"
 
@@ -43,6 +46,7 @@ class Story:
 
     name: str
     status: str
+    """ "refused": there is no row in the end."""
     play: Play
     prepare: Callable[[World], object] = World.drop
     with_arr: bool = False
@@ -58,10 +62,17 @@ class Story:
     in_blocks: bool = False
     cleans_up: bool = False
     """The *arr copies, and our own file is to be removed after that."""
+    twins: bool = False
+    """Two films are delivered whose files have one name."""
     old_schema: int | None = None
     """What the database is upgraded from; a copy of it has to be kept."""
     first_life: KillAt | None = None
     """How an earlier run has ended, whose traces are the beginning of this one."""
+
+    @property
+    def rows(self) -> int:
+        """How many there are in the end, at least."""
+        return 0 if self.status == "refused" else 1 + self.twins
 
 
 def _honest(world: World, request: Request) -> Answer:
@@ -165,6 +176,27 @@ def _dropped_again(world: World) -> None:
     world.drop()
 
 
+def _unsafe_name(world: World) -> None:
+    """The stub of a file that jack does not take, whatever the friend says later."""
+    world.peer.offer(ITEM, BODIES['"v1"'], filename=f"../{FILM}", etag='"v1"')
+    world.drop()
+
+
+def _twins(world: World) -> None:
+    world.drop()
+    world.drop(TWIN_ITEM, TWIN_STUB, 8)
+
+
+def _grabbed_again(world: World) -> None:
+    """The *arr has imported a file of that very path before, and deleted it since."""
+    assert world.arr is not None
+    (world.completed / FILM).write_bytes(BODIES['"v1"'])
+    world.arr.import_by_its_own_scanner(str(world.completed / FILM))
+    (world.completed / FILM).unlink(missing_ok=True)
+    world.arr.shelf.clear()
+    world.drop()
+
+
 STORIES: Mapping[str, Story] = {
     story.name: story
     for story in (
@@ -182,16 +214,29 @@ STORIES: Mapping[str, Story] = {
         Story("second-drop", "completed", _honest, _dropped_again),
         Story("cancel", "cancelled", _always_paused, cancelled=True, fetches_again=True),
         Story("cleanup", "imported", _honest, with_arr=True, cleans_up=True),
+        Story("grabbed-again", "imported", _honest, _grabbed_again, with_arr=True, cleans_up=True),
+        Story("unsafe-name", "refused", _honest, _unsafe_name, with_arr=True),
+        Story("twins", "imported", _honest, _twins, with_arr=True, twins=True, fetches_again=True),
+        Story(
+            "twins-cleanup",
+            "imported",
+            _honest,
+            _twins,
+            with_arr=True,
+            twins=True,
+            fetches_again=True,
+            cleans_up=True,
+        ),
     )
 }
 
 
 def is_settled(story: Story, world: World) -> bool:
     """Whether everything has come to its end, as far as jack's own records say so."""
-    if os.path.lexists(world.watch / STUB) or b"jack is up" not in world.log.read_bytes():
+    if list(world.watch.glob("*.torrent")) or b"jack is up" not in world.log.read_bytes():
         return False
     rows = world.rows()
-    if not rows or any(row["status"] != story.status for row in rows):
+    if len(rows) < story.rows or any(row["status"] != story.status for row in rows):
         return False
     return not _open_ends(world, story)
 

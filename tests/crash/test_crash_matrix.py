@@ -8,6 +8,7 @@ left in several ways; then the invariants of `judge` must hold. `python -m tests
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -106,3 +107,21 @@ def test_whenever_jack_dies_around_the_proof_of_an_import_its_own_copy_goes(
     explore: Explore,
 ) -> None:
     assert_sound(explore("cleanup", PLAN))
+
+
+def test_whenever_jack_dies_an_older_import_of_that_path_proves_nothing(explore: Explore) -> None:
+    """The mark of the history, the proof: each is a side effect of its own."""
+    assert_sound(explore("grabbed-again", PLAN))
+
+
+def test_whenever_jack_dies_a_stub_that_is_refused_without_a_row_is_told_once(
+    explore: Explore,
+) -> None:
+    assert_sound(explore("unsafe-name", PLAN))
+
+
+@pytest.mark.parametrize("story", ["twins", "twins-cleanup"])
+def test_whenever_jack_dies_two_films_of_one_name_are_both_imported_and_none_is_deleted(
+    explore: Explore, story: str
+) -> None:
+    assert_sound(explore(story, replace(PLAN, most=1, every=2)))

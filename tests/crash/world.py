@@ -41,8 +41,11 @@ PIECE_PAUSE_SECONDS = 0.002
 """A line that leaves time for checkpoints while it lasts."""
 PEER_KEY = "K-SENTINEL-peer-5f2c"
 ARR_KEY = "K-SENTINEL-arr-77e1"
-BODIES = {'"v1"': content(SIZE, 1), '"v2"': content(SIZE, 2)}
-"""The versions a friend may have of the file, by ETag."""
+BODIES = {'"v1"': content(SIZE, 1), '"v2"': content(SIZE, 2), '"twin"': content(SIZE, 3)}
+"""The versions a friend may have of the file, by ETag; the last one is of the twin."""
+TWIN_ITEM = "c:movie:2"
+"""Another film, whose file is called the same and is as long."""
+TWIN_STUB = "Twin.torrent"
 
 Play = Callable[["World", Request], Answer]
 
@@ -96,6 +99,10 @@ class World:
         self.peer = ScriptedPeer(api_key=PEER_KEY)
         self.peer.offer(ITEM, BODIES['"v1"'], filename=FILM, etag='"v1"')
         self.peer.always(file_path(ITEM), self._answer)
+        self.peer.offer(TWIN_ITEM, BODIES['"twin"'], filename=FILM, etag='"twin"')
+        self.peer.always(
+            file_path(TWIN_ITEM), lambda request: self._paced(self.peer.honest(request))
+        )
         self.arr = ShelvingArr() if with_arr else None
         if self.arr is not None:
             self.arr.leaves_source = cleans_up
@@ -145,7 +152,9 @@ class World:
 
     def _answer(self, request: Request) -> Answer:
         self.asked += 1
-        answer = self._play(self, request)
+        return self._paced(self._play(self, request))
+
+    def _paced(self, answer: Answer) -> Answer:
         return replace(
             answer, piece_bytes=PIECE_BYTES, piece_pause_seconds=PIECE_PAUSE_SECONDS, gate=self.gate
         )
@@ -162,16 +171,16 @@ class World:
 
     # -- the stub ----------------------------------------------------------------------------------
 
-    def drop(self) -> os.stat_result:
+    def drop(self, item: str = ITEM, name: str = STUB, movie_id: int = 7) -> os.stat_result:
         """A stub as *arr drops it: certain from the start. It keeps its inode for ever, because
         jack knows stubs by it."""
         whole = self._vault / f"stub-{len(self._stubs)}"
-        whole.write_bytes(stub_bytes(self.peer.url, ITEM))
+        whole.write_bytes(stub_bytes(self.peer.url, item))
         status = whole.stat()
         self._stubs[status.st_ino] = whole
-        os.link(whole, self.watch / STUB)
+        os.link(whole, self.watch / name)
         if self.arr is not None:
-            self.arr.grab(movie_id=7, guid=f"{self.peer_id}:{ITEM}")
+            self.arr.grab(movie_id=movie_id, guid=f"{self.peer_id}:{item}")
         return status
 
     # -- remembering -------------------------------------------------------------------------------

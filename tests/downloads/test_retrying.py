@@ -53,7 +53,7 @@ def test_as_many_fruitless_attempts_as_configured_and_no_more(running: World) ->
     peer = started(running, *[Answer(500)] * 9)
     row = running.until(S.FAILED)
     assert (row.attempts, asked(peer)) == (4, 4)
-    assert "4 attempts in a row brought nothing new" in (row.error or "")
+    assert "4 attempts in a row brought next to nothing" in (row.error or "")
 
 
 def test_a_download_that_makes_progress_is_tried_more_often_than_configured(running: World) -> None:

@@ -112,15 +112,34 @@ def test_a_record_that_is_gone_or_a_missing_history_is_given_up_quietly(
 
 
 @pytest.mark.fault("A10")
-def test_it_is_noted_before_the_call_and_a_cut_answer_is_not_asked_twice(
+@pytest.mark.parametrize("has_arrived", [False, True])
+def test_a_report_whose_answer_was_cut_off_is_sent_again_unless_the_history_shows_it(
+    desk: Desk, sonarr: ImportingArr, has_arrived: bool
+) -> None:
+    number = sonarr.grab(series_id=3, episode_id=30, info_hash=HASH)
+    with contextlib.ExitStack() as broken:
+        page = sonarr.answering(502, "<html>")
+        cut_off = desk.errand(sonarr, between=lambda: broken.enter_context(page))
+        with pytest.raises(TransientError):
+            cut_off.step(Wire())
+    assert not desk.settled
+    if has_arrived:
+        sonarr.call_failed(number)
+    desk.finish(desk.errand(sonarr))
+    assert desk.settled
+    assert sonarr.failed_records == [number]
+
+
+def test_a_server_that_never_takes_a_report_is_not_asked_for_ever(
     desk: Desk, sonarr: ImportingArr
 ) -> None:
     sonarr.grab(series_id=3, episode_id=30, info_hash=HASH)
-    with contextlib.ExitStack() as broken:
-        page = sonarr.answering(502, "<html>")
-        desk.finish(desk.errand(sonarr, between=lambda: broken.enter_context(page)))
-    assert desk.settled
+    sonarr.takes_no_failure = True
+    with pytest.raises(TransientError):
+        desk.errand(sonarr).step(Wire())
+    assert not desk.settled
     desk.finish(desk.errand(sonarr))
+    assert desk.settled
     assert sonarr.failed_records == []
 
 

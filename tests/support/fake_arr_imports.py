@@ -67,6 +67,8 @@ class ImportingArr(FakeArr):
         """Imports fail inside: no history, the file stays."""
         self.leaves_source = False
         """Imports copy and leave the file where it was (the client's Read Only)."""
+        self.takes_no_failure = False
+        """A bug there: telling it of a failure is answered with a 500, and nothing happens."""
         self.late_by = timedelta()
         """How long after the file was moved the history says so."""
         self.dry_runs = 0
@@ -100,6 +102,11 @@ class ImportingArr(FakeArr):
         """A torrent client had a file of that path, and its own torrent is what was imported."""
         with self._changed:
             self._move(path, info_hash.upper())
+
+    def call_failed(self, number: int) -> None:
+        """By whoever: the grab of that record has failed."""
+        with self._changed:
+            self._take_failure(number)
 
     def live_on(self, count: int) -> None:
         """So many records of other downloads are written."""
@@ -271,6 +278,8 @@ class ImportingArr(FakeArr):
         return any(ids.items() <= one.items() for one in imported)
 
     def _take_failure(self, number: int) -> Answer:
+        if self.takes_no_failure:
+            return Answer(500, {"message": "(a message)", "description": "(stack trace)"})
         found = [
             one for one in self.history if (one["id"], one["eventType"]) == (number, "grabbed")
         ]
