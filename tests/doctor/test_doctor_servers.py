@@ -251,11 +251,12 @@ def test_another_program_at_the_address_is_told_apart(patient: Patient, new_arr:
     assert "another jack, answers there" in line
 
 
-def test_an_empty_feed_has_been_reached(patient: Patient, new_arr: NewArr) -> None:
+def test_an_empty_feed_is_not_jacks(patient: Patient, new_arr: NewArr) -> None:
     patient.employ(new_arr())
     with FakeTorznab(JACK_KEY, items=0) as feed:
         reachable(patient, feed.url)
-        assert reaches(patient).startswith(f"ok   Movies: reaches jack at {feed.url}, and finds")
+        line = reaches(patient)
+    assert line.startswith(f"FAIL Movies: does not reach jack at {feed.url}: 'Query successful")
 
 
 def test_without_a_running_jack_nothing_is_tried(patient: Patient, new_arr: NewArr) -> None:
