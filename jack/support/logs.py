@@ -8,10 +8,10 @@ import contextlib
 import io
 import json
 import logging
+import logging.handlers
 import queue
 import select
 import sys
-import threading
 import time
 from collections.abc import Iterable
 from datetime import datetime, timezone
@@ -72,56 +72,51 @@ def set_up_logging(level: str, as_json: bool, secrets: Iterable[str] = ()) -> No
         logging.getLogger(package).setLevel(others)
 
 
-class BackgroundHandler(logging.Handler):
-    """Writes lines to a descriptor from a thread of its own.
+class _Lines(logging.handlers.QueueHandler):
+    """Finished lines for the thread that writes them; what finds no room is counted only."""
 
-    A reader that stops reading fills the pipe, and a write to it then waits for ever. Only this
-    thread waits with it: what everybody else logs is kept, and counted once that gets too much.
-    Lines that the descriptor refuses (full disk, closed pipe) are lost, and nothing else is.
-    """
+    lines: queue.Queue[logging.LogRecord]
 
-    def __init__(self, descriptor: int, max_waiting: int = MAX_WAITING_LINES) -> None:
-        super().__init__()
-        # Not sys.stderr itself: its buffer has a lock, which the interpreter needs at its end.
-        self._file = io.FileIO(descriptor, "w", closefd=False)
-        self._lines: queue.Queue[str] = queue.Queue(max_waiting)
-        self._lost = 0
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+    def __init__(self, most: int) -> None:
+        self.lines = queue.Queue(most)
+        super().__init__(self.lines)
+        self.lost = 0
 
-    def start(self) -> None:
-        """Raises RuntimeError when the machine has no thread to give."""
-        self._thread.start()
-
-    def emit(self, record: logging.LogRecord) -> None:
+    def enqueue(self, record: logging.LogRecord) -> None:
         try:
-            line = self.format(record)
-        except Exception:  # noqa: BLE001  (whatever a `__str__` raises, as in logging's own)
-            self.handleError(record)
-            return
-        try:
-            self._lines.put_nowait(line)
+            self.lines.put_nowait(record)
         except queue.Full:
-            self._lost += 1
+            self.lost += 1
 
     def flush(self) -> None:
         """Wait a moment for what is not written yet."""
         end = time.monotonic() + LAST_LINES_SECONDS
-        done = self._lines.all_tasks_done
+        done = self.lines.all_tasks_done
         with done:
-            while self._lines.unfinished_tasks and (left := end - time.monotonic()) > 0:
+            while self.lines.unfinished_tasks and (left := end - time.monotonic()) > 0:
                 done.wait(left)
 
-    def _run(self) -> None:
-        while True:
-            line = self._lines.get()
-            self._write(f"{line}\n")
-            if self._lines.empty() and self._lost:
-                lost, self._lost = self._lost, 0
-                self._write(f"{lost} log lines were lost: nobody took them in time\n")
-            self._lines.task_done()
 
-    def _write(self, text: str) -> None:
-        data = memoryview(text.encode("utf-8", "backslashreplace"))
+class _Writer:
+    """Writes lines to a descriptor, in the one thread that waits when nobody reads them. No
+    logging.Handler: the interpreter would wait for its lock at its end.
+
+    Lines that the descriptor refuses (full disk, closed pipe) are lost, and nothing else is.
+    """
+
+    def __init__(self, descriptor: int, lines: _Lines) -> None:
+        # Not sys.stderr itself: its buffer has a lock, which the interpreter needs at its end.
+        self._file = io.FileIO(descriptor, "w", closefd=False)
+        self._lines = lines
+
+    def handle(self, record: logging.LogRecord) -> None:
+        self._write(record.getMessage())
+        if self._lines.lines.empty() and self._lines.lost:
+            lost, self._lines.lost = self._lines.lost, 0
+            self._write(f"{lost} log lines were lost: nobody took them in time")
+
+    def _write(self, line: str) -> None:
+        data = memoryview(f"{line}\n".encode("utf-8", "backslashreplace"))
         with contextlib.suppress(OSError):
             while data:
                 written = self._file.write(data)
@@ -132,17 +127,18 @@ class BackgroundHandler(logging.Handler):
 
 
 def write_logs_in_background() -> None:
-    """From now on no thread waits for stderr. Without a descriptor behind it, or a thread to spare,
-    all stays as it is.
+    """From now on no thread waits for stderr: a reader that stops reading fills the pipe, and a
+    write to it then waits for ever. Without a descriptor behind it all stays as it is.
     """
     root = logging.getLogger()
     present = root.handlers[0] if root.handlers else None
+    lines = _Lines(MAX_WAITING_LINES)
     try:
-        handler = BackgroundHandler(sys.stderr.fileno())
-        handler.start()
-    except (AttributeError, OSError, ValueError, RuntimeError):
+        writer = _Writer(sys.stderr.fileno(), lines)
+    except (AttributeError, OSError, ValueError):
         return
+    logging.handlers.QueueListener(lines.lines, writer).start()  # type: ignore[arg-type]
     if present is not None:
-        handler.setFormatter(present.formatter)
+        lines.setFormatter(present.formatter)
         root.removeHandler(present)
-    root.addHandler(handler)
+    root.addHandler(lines)

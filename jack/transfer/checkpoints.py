@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jack.errors import Shortage, StorageError
+from jack.errors import StorageError
 from jack.support.clock import Clock
+from jack.support.threads import start
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ class Checkpoints:
         with."""
         self.check()
         if self._thread is None:
-            self._start()
+            thread = threading.Thread(target=self._loop, name="checkpoints", daemon=True)
+            start(thread)
+            self._thread = thread
         with self._changed:
             self._written = offset
             first = self._unsynced_since is None
@@ -95,14 +98,6 @@ class Checkpoints:
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
-
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._loop, name="checkpoints", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:
-            raise Shortage(f"no thread left to sync with ({error})") from error
-        self._thread = thread
 
     def _loop(self) -> None:
         while self._wait_until_due() and self._failure is None:

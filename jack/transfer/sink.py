@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from jack.support.clock import Clock
+from jack.support.threads import start
 from jack.transfer.part import Part
 
 MAX_BLOCK_BYTES = 2 * 1024 * 1024
@@ -75,12 +76,10 @@ def open_sink(
         return
     with contextlib.ExitStack() as stack:
         descriptor = part.open_direct(stack)
-        sink = None
-        if descriptor is not None:
-            sink = Blocks.started(part, descriptor, length, clock, stack)
-        if sink is None:
+        if descriptor is None:
             yield Plain(part, size)
             return
+        sink = Blocks.started(part, descriptor, length, clock, stack)
         try:
             yield sink
         finally:
@@ -146,13 +145,10 @@ class Blocks:
     @classmethod
     def started(
         cls, part: Part, descriptor: int, size: int, clock: Clock, stack: contextlib.ExitStack
-    ) -> Blocks | None:
-        """A sink whose thread ends with `stack`; None when there is no thread to be had."""
+    ) -> Blocks:
+        """A sink whose thread ends with `stack`. Raises NoThread."""
         sink = cls(part, descriptor, size, clock)
-        try:
-            sink._thread.start()
-        except RuntimeError:
-            return None
+        start(sink._thread)
         stack.callback(sink._stop)
         return sink
 

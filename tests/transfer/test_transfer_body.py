@@ -429,7 +429,7 @@ def test_a_disk_error_in_the_writing_thread_is_the_disks_and_leaves_no_hole(
 
 
 @direct_only
-@pytest.mark.parametrize("missing", ["flag", "file system", "other file", "thread"])
+@pytest.mark.parametrize("missing", ["flag", "file system", "other file"])
 def test_without_a_way_past_the_page_cache_the_ordinary_one_is_taken(
     rig: Rig, taken: list[str], monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
@@ -442,22 +442,11 @@ def test_without_a_way_past_the_page_cache_the_ordinary_one_is_taken(
 
     if missing == "flag":
         monkeypatch.delattr(os, "O_DIRECT")
-    elif missing == "thread":
-        monkeypatch.setattr(sink_module.threading, "Thread", _NoThread)
     else:
         monkeypatch.setattr(os, "open", other_open)
     rig.attempt()
     assert taken == ["SocketReader", "Plain"]
     assert rig.dest.read_bytes() == BODY
-
-
-class _NoThread(threading.Thread):
-    """Only for the sink: the checkpoints' thread is to be had."""
-
-    def start(self) -> None:
-        if self.name == "blocks":
-            raise RuntimeError("can't start new thread")
-        super().start()
 
 
 @direct_only

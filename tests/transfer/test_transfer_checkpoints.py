@@ -12,6 +12,7 @@ import pytest
 
 from jack.errors import Interrupted, JackError, StorageError, TransientError
 from jack.support.clock import Clock, SystemClock
+from jack.support.threads import NoThread
 from jack.transfer import part as part_module
 from jack.transfer.body import Way
 from jack.transfer.checkpoints import Checkpoints, Rhythm
@@ -134,14 +135,14 @@ def test_after_a_failure_nothing_is_synced_or_recorded_any_more(
 
 
 @pytest.mark.fault("R3")
-def test_without_a_thread_to_sync_in_the_attempt_ends(
+def test_without_a_thread_to_sync_in_jack_ends(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", fail)
-    with pytest.raises(StorageError, match="no thread left"):
+    with pytest.raises(NoThread):
         bench.checkpoints.wrote(1)
     bench.may_sync.release()
     bench.checkpoints.finish(1)
