@@ -89,8 +89,9 @@ def test_what_ends_the_work_of_a_pool_is_not_swallowed_by_it(
 def test_a_jack_that_hangs_tells_on_request_where_every_thread_stands(you: HurtJack) -> None:
     process = you.start()
     process.send_signal(signal.SIGUSR1)
-    eventually(lambda: you.log.count("Thread 0x") >= 3, PATIENCE_SECONDS, "the threads in the log")
-    assert "blackhole/intake.py" in you.log
+    told = ("Current thread 0x", "blackhole/intake.py")  # written bit by bit
+    eventually(lambda: all(part in you.log for part in told), PATIENCE_SECONDS, "the threads")
+    assert you.log.count("Thread 0x") >= 3
     assert you.stop() == 0
 
 

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import requests
 from flask import Flask
 
 from jack import http_side
+from jack.support.pauses import Pauses
 from jack.support.waits import WRONG_KEY_PAUSES, WRONG_KEYS_FORGOTTEN_SECONDS
 from jack.web import channel, crowd, guesses, server
 from jack.web.peer_api import MAX_LONG_LISTS
@@ -298,10 +298,6 @@ def unread(port: int, ours: int) -> tuple[int, int]:
     raise AssertionError("the server has closed the connection")
 
 
-def has_grown(port: int, ours: int, before: int) -> bool:
-    return unread(port, ours)[0] > before
-
-
 @pytest.mark.fault("P24")
 @pytest.mark.skipif(not Path("/proc/net/tcp6").exists(), reason="needs Linux")
 def test_who_asks_on_without_a_key_and_without_reading_is_not_heard_any_more(
@@ -310,16 +306,16 @@ def test_who_asks_on_without_a_key_and_without_reading_is_not_heard_any_more(
     """Else the system would keep megabytes of refusals for each connection."""
     with jack.connect(receive_bytes=4096) as sock:
         ours = sock.getsockname()[1]
-        for _ in range(400):
-            before = unread(jack.port, ours)[0]
+
+        def is_heard() -> bool:
+            """It has been read, and so the one before it has been answered; or none is any more."""
+            to_send, to_read = unread(jack.port, ours)
+            return to_read == 0 or to_send > channel.UNREAD_ANSWER_BYTES
+
+        while unread(jack.port, ours)[0] <= channel.UNREAD_ANSWER_BYTES:
             sock.sendall(b"GET /peer/search HTTP/1.1\r\n" + HOST + b"\r\n")
-            if before > channel.UNREAD_ANSWER_BYTES:
-                break
-            # The first ones go to the reader's side, which then takes no more.
-            with contextlib.suppress(AssertionError):
-                eventually(
-                    partial(has_grown, jack.port, ours, before), seconds=10 if before else 0.5
-                )
+            eventually(is_heard)
+        sock.sendall(PING)
         for _ in range(3):
             prompt(jack.url)
         to_send, to_read = unread(jack.port, ours)
@@ -376,9 +372,10 @@ def test_the_right_key_is_not_found_where_it_does_not_belong(jack: SharingJack, 
 
 @pytest.mark.fault("P27")
 def test_wrong_keys_are_answered_later_and_later_and_the_right_one_at_once(
-    jack: SharingJack,
+    jack: SharingJack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More of them than there are threads wait at the same time."""
+    monkeypatch.setattr(guesses, "WRONG_KEY_PAUSES", Pauses(0.01, 2.5))
     wrong = asking("/handshake", key="no-such-key-0123456789")
     for _ in range(guesses.FREE):
         with jack.connect() as sock:
