@@ -1,1 +1,2 @@
-"""SQLite through peewee: the rows, their guarded transitions, and the schema's versions."""
+"""jack.db through peewee: `models` are the schema, `downloads` the guarded steps of a row, `hot`
+the few statements whose text is kept."""

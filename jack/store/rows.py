@@ -191,7 +191,8 @@ class DownloadRows:
         return next(iter(self._list(query)), None)
 
     def _list(self, query: Any) -> list[Download]:
-        return list(self._each(query))
+        with translated():
+            return [_download(row) for row in self._database.execute(*query.sql())]
 
     def _each(self, query: Any) -> Iterator[Download]:
         with translated():

@@ -14,6 +14,7 @@ from peewee import SqliteDatabase
 
 from jack.errors import StateError
 from jack.store.database import Database
+from jack.store.failures import Failures
 from jack.store.handovers import Handovers
 from jack.store.migrations import MIGRATIONS, migrate
 from jack.store.releases import Releases
@@ -81,18 +82,24 @@ def test_a_look_from_outside_creates_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.fault("C17")
-def test_an_import_that_version_1_had_handed_over_is_followed_by_this_one(tmp_path: Path) -> None:
-    old = SqliteDatabase(str(tmp_path / "jack.db"))
-    migrate(old, MIGRATIONS[:1])
+def _plant(old: SqliteDatabase, download_id: int) -> None:
+    """A download, in columns that every schema has."""
     old.execute_sql(
         "INSERT INTO downloads (id, status, torrent_filename, stub_fingerprint, stub_present,"
         " peer_id, peer_name, item_id, filename, dest_path, category, release_size, release_json,"
         " expected_bytes_mismatch, downloaded_bytes, best_bytes, attempts, fruitless_attempts,"
-        " started_at, updated_at) VALUES (1, 'import_queued', 'a', 'b', 0, 'c', 'd', 'e', 'f',"
+        " started_at, updated_at) VALUES (?, 'import_queued', 'a', 'b', 0, 'c', 'd', 'e', 'f',"
         " '/g', 2000, 1, '{}', 0, 1, 1, 1, 0,"
-        " '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z')"
+        " '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z')",
+        (download_id,),
     )
+
+
+@pytest.mark.fault("C17")
+def test_an_import_that_version_1_had_handed_over_is_followed_by_this_one(tmp_path: Path) -> None:
+    old = SqliteDatabase(str(tmp_path / "jack.db"))
+    migrate(old, MIGRATIONS[:1])
+    _plant(old, 1)
     old.execute_sql(
         "INSERT INTO handovers (download_id, server, command_id, accepted_at)"
         " VALUES (1, 'Radarr', 7, '2026-01-01T00:00:00.000Z'), (1, 'Two', NULL, NULL)"
@@ -174,3 +181,31 @@ def schema(path: Path) -> dict[str, dict[str, object]]:
 
 def _plain(sql: str) -> str:
     return re.sub(r"[\s\"()]+", " ", sql).strip()
+
+
+@pytest.mark.fault("C17")
+def test_what_is_told_to_servers_outlives_the_columns_that_nobody_reads(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    old = SqliteDatabase(str(tmp_path / "jack.db"))
+    migrate(old, MIGRATIONS[:9])
+    _plant(old, 1)
+    _plant(old, 2)
+    old.execute_sql(
+        "INSERT INTO handovers (download_id, server, command_id, accepted_at, asked_at, asks,"
+        " claimed) VALUES (1, 'Radarr', 7, '2026-01-01T00:00:00.000Z',"
+        " '2026-01-01T00:00:00.000Z', 2, 1), (2, 'Two', NULL, NULL, NULL, 0, 0)"
+    )
+    old.execute_sql("INSERT INTO failures (peer_id, item_id, failed_at) VALUES ('p', 'i', 'x')")
+    old.execute_sql("INSERT INTO reported_grabs VALUES ('Radarr', 5, '2026-01-01T00:00:00.000Z')")
+    old.close()
+    database = Database(tmp_path)
+    try:
+        one, two = Handovers(database, clock).open()
+        failures = Failures(database, clock)
+        assert not failures.reporting(1, "Radarr", 5), "it was reported by the older jack"
+        assert failures.reporting(1, "Radarr", 6)
+    finally:
+        database.close()
+    assert (one.server, one.command_id, one.asked_at, one.asks) == ("Radarr", 7, ACCEPTED, 2)
+    assert (two.server, two.command_id, two.asked_at, two.asks) == ("Two", None, None, 0)
