@@ -33,7 +33,11 @@ GRAB_FRESH = timedelta(seconds=60)
 """The *arr writes its record after the stub; a download may be complete before that."""
 GRAB_LOOKS = 4
 END_LOOKS = 4
-"""How often the history is asked after the end of a command, and about a file that is gone."""
+"""How often the history is asked after the end of a command, while the file is still there."""
+GONE_LOOKS = 14
+"""How often about a file that is gone, in five minutes: a slow disk is long in moving it, and the
+record comes after that.
+"""
 
 
 class Import(Errand):
@@ -332,7 +336,7 @@ class Import(Errand):
                 f" download {earlier}, which had the same path"
             )
         self._looks += 1
-        if self._looks <= END_LOOKS:
+        if self._looks <= GONE_LOOKS:
             return self._next(waits.END_PAUSES)
         after = proofs.after(self._id, self._name)
         begun_again = (

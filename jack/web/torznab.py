@@ -17,7 +17,7 @@ from jack.errors import UserError
 from jack.model import Release
 from jack.peers.query import Offer, SearchQuery
 from jack.support.clock import Clock
-from jack.support.files import shown
+from jack.support.files import is_video, shown
 from jack.web.answers import json_error, prefers_xml, xml_error
 from jack.web.auth import KeyGuard
 from jack.web.feed import UNDATED, Item, capabilities, feed, published
@@ -96,7 +96,7 @@ def _page(
     dated = [
         (published(offer.release.publish_date, now), offer.stub.guid, offer)
         for offer in search.find(wanted.query, fresh=is_news)
-        if offer.release.size <= MAX_STUB_SIZE
+        if offer.release.size <= MAX_STUB_SIZE and is_video(offer.release.filename)
     ]
     if not dated and is_news and wanted.limit and wanted.query.categories:
         return [_placeholder(min(wanted.query.categories), links)]

@@ -135,6 +135,29 @@ def marks(world: World) -> list[tuple[int, str, int]]:
     return list(world.database.execute("SELECT * FROM delivery_marks").fetchall())
 
 
+def test_one_file_offered_as_two_episodes_is_fetched_for_each_and_both_are_imported(
+    running: World,
+) -> None:
+    """Another item, though of the same friend and with the same strong validator: not adopted."""
+    items = ("c:episode:1", "c:episode:2")
+    with ImportingArr("sonarr") as sonarr:
+        running.servers = (server("Sonarr", sonarr),)
+        peer = running.friend()
+        running.start()
+        for number, item in enumerate(items, 1):
+            peer.offer(item, FILM, filename="S01E01E02.mkv", category=5000, title="E", etag='"v1"')
+            sonarr.grab(series_id=3, episode_id=number, info_hash=hash_at(peer, item))
+            sonarr.leaves_source = True
+            running.drop(peer, item, name=f"e{number}")
+            running.until(S.IMPORTED, number)
+        running.stop()
+    assert [len(peer.requests_to(file_path(item))) for item in items] == [1, 1]
+    first, second = running.rows()
+    assert first.dest_path.read_bytes() == second.dest_path.read_bytes() == FILM
+    assert first.dest_path != second.dest_path
+    assert len(sonarr.commands) == 2
+
+
 # -- our own copy ----------------------------------------------------------------------------------
 
 

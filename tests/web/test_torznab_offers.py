@@ -103,7 +103,8 @@ def test_a_file_of_two_episodes_says_both_of_them(indexer: Arr) -> None:
 
 def test_what_lies_beside_a_film_is_not_offered_as_the_film(indexer: Arr) -> None:
     titles = {item.title for item in indexer.search("search", "2000")}
-    assert {"movie-trailer", "making of", "movie.en"} <= titles
+    assert {"movie-trailer", "making of"} <= titles
+    assert "movie.en" not in titles, "a subtitle is no film at all"
     assert sum("Ninth Orchard" in title for title in titles) == 1
 
 
