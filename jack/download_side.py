@@ -14,14 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jack.arr.client import ArrClient
-from jack.blackhole.intake import Inbox, Intake
+from jack.blackhole.intake import Intake
+from jack.blackhole.reasons import Reasons
+from jack.blackhole.waiting import WaitingStub
 from jack.blackhole.watcher import Watcher
 from jack.config import Config, DownloadsConfig, folders_mixed
 from jack.downloads.claims import Claims
 from jack.downloads.entry import Entry
 from jack.downloads.friends import Friends
 from jack.downloads.gate import PeerGate
-from jack.downloads.grabs import Grabs, StubDesk
+from jack.downloads.grabs import Grabs
 from jack.downloads.job import Job
 from jack.downloads.lanes import Lanes
 from jack.downloads.live import Live
@@ -51,6 +53,22 @@ from jack.wiring import arr_server, peer
 log = logging.getLogger(__name__)
 
 
+class _Ground:
+    """The two folders, looked at before each scan, in its thread: that may wait for a disk that
+    does not answer, which the thread that takes signals must not.
+    """
+
+    def __init__(self, watcher: Watcher, settings: DownloadsConfig) -> None:
+        self._watcher = watcher
+        self._settings = settings
+        self.problem: str | None = None
+
+    def check(self) -> None:
+        """Renew the file events, and note when a disk was mounted so that the folders mix."""
+        self._watcher.check()
+        self.problem = folders_mixed(self._settings.watch_path, self._settings.completed_path)
+
+
 class DownloadSide:
     """Everything between the blackhole folder and Radarr or Sonarr."""
 
@@ -74,6 +92,8 @@ class DownloadSide:
         self._claims = Claims()
         self._settling = Settling(self._downloads, settings.watch_path)
         self._imports = self._build_imports(config)
+        self.reasons = Reasons()
+        """By which the watch folder is looked into, or intake woken."""
         self.live = Live(clock, self.timer)
         self.service = self._build_service()
         self.shown = DownloadsView(database, self._downloads, clock, self.live)
@@ -89,20 +109,23 @@ class DownloadSide:
             clock,
             settings.completed_path,
         )
-        self._inbox = Inbox()
         self._grabs = self._build_grabs()
-        self._watcher = Watcher(settings.watch_path, self._inbox, settings.watch_mode.value)
+        self._watcher = Watcher(settings.watch_path, self.reasons, settings.watch_mode.value)
+        self._ground = _Ground(self._watcher, settings)
         self._intake = Intake(
             settings.watch_path,
-            self._inbox,
-            self._grabs.accept,
+            self.reasons,
+            self._grabs,
+            self._ground,
             clock,
             settings.rescan_interval_seconds,
-            self._check,
         )
         self.threads: list[threading.Thread] = []
-        self.problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
         """Why these downloads must not go on; mounting a disk can be the cause."""
+        return self._ground.problem
 
     def _build_friends(self, config: Config) -> tuple[Friends, Lanes]:
         gate = PeerGate(self._clock)
@@ -159,7 +182,7 @@ class DownloadSide:
             slots=self._settings.max_concurrent_downloads,
             has_space=space.can_hold,
             volumes=self._volumes,
-            forget_stub=lambda name: self._intake.forget(name),
+            stubs=self.reasons,
         )
         return DownloadService(parts)
 
@@ -175,12 +198,12 @@ class DownloadSide:
             revive=self._entry.revive,
             register=self._entry.register,
             imports=self._imports,
-            stubs=StubDesk(
-                forget=lambda name: self._intake.forget(name),
-                again=lambda name, seconds, note: self._intake.again(name, seconds, note),
-                room=lambda peer_id: self._intake.room(peer_id),
-            ),
+            stubs=self.reasons,
         )
+
+    def waiting_stubs(self) -> list[WaitingStub]:
+        """The stubs in the watch folder that are no download yet; from any thread."""
+        return self._intake.waiting_stubs()
 
     def start(self, stop: threading.Event) -> None:
         """Stale rows first, then the observer, then the first scan. Raises StateError for bad
@@ -194,7 +217,7 @@ class DownloadSide:
             if not self._volumes.knows(completed):
                 raise
             log.error("%s; its downloads wait", error)  # its disk may be mounted later
-        self._check()
+        self._ground.check()
         if self.problem is not None:
             raise StateError(f"{self.problem}; use two folders side by side")
         self._volumes.check(completed)
@@ -220,13 +243,6 @@ class DownloadSide:
             self._watcher.describes,
         )
 
-    def _check(self) -> None:
-        """Before each scan, in its thread: it may wait for a disk that does not answer, which the
-        thread that takes signals must not.
-        """
-        self._watcher.check()
-        self.problem = folders_mixed(self._settings.watch_path, self._settings.completed_path)
-
     def settled(self) -> bool:
         """Whether all that is left to do waits for its time, for the folder or for a person. Looked
         at twice: the one may have handed over to the other meanwhile.
@@ -239,7 +255,7 @@ class DownloadSide:
         hangs.
         """
         self._watcher.stop()
-        self._inbox.wake()
+        self.reasons.wake()
         self._grabs.stop()
         self.service.stop()
         self._lanes.close()

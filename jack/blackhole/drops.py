@@ -1,13 +1,21 @@
-"""What intake hands on, and what it is answered."""
+"""What intake hands on, to whom, and what it is answered."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from jack.model import Stub
+
+
+class Note(Protocol):
+    """What the owner of a stub leaves with it until it is handed on again."""
+
+    @property
+    def why(self) -> str:
+        """A sentence for people: what the stub waits for."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +30,22 @@ class Drop:
     """Lower-case hex: by it the *arr's history knows what the stub was grabbed for."""
     announced_bytes: int = 0
     """How large the stub says the file is; 0 when it does not say."""
-    note: object = None
-    """What its owner left with `Intake.again` for this very content."""
+    note: Note | None = None
+    """What its owner left with `Reasons.again` for this very content."""
 
 
 class Verdict(enum.Enum):
-    """What the owner of the drops answers."""
+    """What the owner of the stubs answers. A stub that is not taken is handed on again when the
+    owner says that there is room for its peer's.
+    """
 
     TAKEN = "taken"
-    LATER = "to be shown again when there is room for more of its peer's"
+    LATER = "enough of its peer's for now"
     UNKNOWN_PEER = "unknown peer"
 
 
-Accept = Callable[[Drop], Verdict]
+class StubOwner(Protocol):
+    """Whom the stubs are handed to."""
+
+    def accept(self, drop: Drop) -> Verdict:
+        """Called in intake's thread, so it returns at once."""

@@ -1,8 +1,8 @@
-"""Intake: finds what lies in the watch folder and hands each whole stub of jack's on, once.
+"""Intake: scans the watch folder and hands each whole stub of jack's on, once per content.
 
-The scan is the truth; names from the inbox (file events) only make it faster. Everything here
-happens in the one thread that calls `run` or `step`, except `forget`, `again` and `room`. Nothing
-in the folder is ever changed.
+The scan is the truth; a file event is a reason to scan now, and tells which name to look at first.
+Everything here happens in the one thread that calls `run` or `step`, except `waiting_stubs`.
+Nothing in the folder is ever changed.
 
 The folder is the queue: whoever takes the stubs answers LATER when he has enough of one peer's, and
 is shown more of them when he says that there is room.
@@ -15,76 +15,81 @@ import math
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from jack.blackhole.drops import Accept, Drop, Verdict
-from jack.blackhole.folder import Folder
-from jack.blackhole.inbox import Inbox, Mail
+from jack.blackhole.drops import Drop, StubOwner, Verdict
 from jack.blackhole.judge import Judge
-from jack.blackhole.known import Alarm, Known, Outcome
-from jack.blackhole.names import concerns_intake
+from jack.blackhole.names import concerns_intake, for_log
+from jack.blackhole.reasons import Left, Reasons
+from jack.blackhole.records import Records, State
+from jack.blackhole.waiting import WaitingStub, waiting_stubs
 from jack.support.clock import Clock
+from jack.support.once import Once
 
 log = logging.getLogger(__name__)
 
-SOON_SECONDS: Final = 1.0
-"""When a file that is being written is looked at again without waiting for an event or a scan."""
 BUG_PAUSE_SECONDS: Final = 1.0
-BURST_NAMES: Final = 1000
-BURST_QUIET_SECONDS: Final = 0.5
-"""After so many names, and then so long none, the folder is scanned: the system's own queue of file
-events may have been too short for them (16,384 on Linux), and watchdog does not pass that on."""
+SCAN_GAP_SECONDS: Final = 1.0
+"""Between a scan and the next one that a file event is the reason for."""
+SCAN_GAPS: Final = 20
+"""That gap is so many times as long as the scan took, if that is more: of a folder with tens of
+thousands of names."""
 SLICE: Final = 64
 """So many names are looked at before others get their turn: one peer's flood must not keep another
 peer's single stub waiting."""
 
+MOST_LISTED: Final = 1000
+
+_STATES = {
+    Verdict.TAKEN: State.TAKEN,
+    Verdict.LATER: State.NO_ROOM,
+    Verdict.UNKNOWN_PEER: State.UNKNOWN_PEER,
+}
+_IN_LINE = State.NO_ROOM | State.UNKNOWN_PEER
+
+
+class Lookout(Protocol):
+    """What is looked at before each scan: what happened while file events were not to be had is
+    then seen by the scan.
+    """
+
+    def check(self) -> None:
+        """Called in intake's thread; may wait for a disk."""
+
 
 class Intake:
-    """Feeds every whole stub in `folder` to `accept`, exactly once per content.
-
-    `accept` is called in intake's thread and should return at once. `watcher_check` is called
-    before each scan, so that what happened while a watch had to be renewed is seen by the scan.
-    """
+    """Feeds every whole stub in `folder` to `owner`."""
 
     def __init__(
         self,
         folder: Path,
-        inbox: Inbox,
-        accept: Accept,
+        reasons: Reasons,
+        owner: StubOwner,
+        lookout: Lookout,
         clock: Clock,
         rescan_seconds: float,
-        watcher_check: Callable[[], None] = lambda: None,
     ) -> None:
-        self._folder = Folder(folder)
-        self._inbox = inbox
+        self._folder = folder
+        self._reasons = reasons
+        self._owner = owner
+        self._lookout = lookout
         self._clock = clock
         self._rescan_seconds = rescan_seconds
-        self._watcher_check = watcher_check
-        self._known = Known()
-        self._judge = Judge(
-            folder, self._known, accept, clock, self._look_again_soon, self._stand_in_line
-        )
-        self._soon = Alarm()
-        self._later = Alarm()
+        self._records = Records()
+        self._judge = Judge(folder, self._records, clock)
         self._found: deque[str] = deque()
-        """What the last listing found and nobody has looked at yet."""
+        """Names to be looked at: what the last scan found, and what is due or was let go of."""
         self._lines: dict[str, deque[str]] = {}
         """By peer: names to be handed on when there is room. Some may have gone meanwhile."""
-        self._next_scan = clock.monotonic()
-        self._wants_scan = False
-        self._named = 0
-        """How many names have come since the last scan."""
-        self._burst_over = math.inf
-        self._orders = threading.Lock()
-        self._forgotten: set[str] = set()
-        self._put_off: list[tuple[str, float, object]] = []
         self._with_room: set[str] = set()
+        self._scans = 0
+        self._next_scan = self._scan_allowed = clock.monotonic()
+        self._unreadable = Once()
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
-        """Step until `stop` is set; `Inbox.wake` makes that immediate."""
+        """Step until `stop` is set; `Reasons.wake` makes that immediate."""
         self._stop = stop
         while not stop.is_set():
             try:
@@ -93,161 +98,148 @@ class Intake:
                 log.exception("intake hit a bug in jack; it goes on")
                 stop.wait(BUG_PAUSE_SECONDS)
 
-    def step(self, timeout_seconds: float) -> None:
-        """One round: wait up to `timeout_seconds` for something to do, and do a part of it."""
-        mail = self._inbox.take(self._pause_seconds(timeout_seconds), SLICE)
-        self._note_mail(mail)
-        self._note_put_off()
-        for name in mail.names:
-            self.look_at(name)
-        self._look_at_due()
-        for peer_id in self._peers_with_room():
+    def step(self, timeout_seconds: float) -> bool:
+        """One round: wait up to `timeout_seconds` for something to do, and do a part of it. Returns
+        whether the rest can be done at once.
+        """
+        left = self._reasons.take(min(timeout_seconds, self._pause_seconds()), SLICE)
+        self._note(left)
+        for name in left.hints:
+            self._look_at(name)
+        for peer_id in list(self._with_room):
             self._offer(peer_id)
-        # While the last listing is worked off there is no new one: a flood asks for many.
-        due = min(self._next_scan, self._burst_over)
-        if not self._found and (self._wants_scan or self._clock.monotonic() >= due):
-            self._list()
-        self._look_at_found()
+        # While the last scan is worked off there is no new one: a flood is a reason for many.
+        if not self._found and self._clock.monotonic() >= self._next_scan:
+            self._scan()
+        self._found.extend(left.forgotten)
+        self._found.extend(self._records.due(self._clock.monotonic()))
+        for _ in range(min(SLICE, len(self._found))):
+            self._look_at(self._found.popleft())
+        return self._pause_seconds() <= 0
 
-    def scan(self) -> None:
-        """Look at the whole folder, oldest file first. Returns early when told to stop."""
-        self._list()
-        while self._found and not self._stop.is_set():
-            self._look_at_found()
+    def waiting_stubs(self, most: int = MOST_LISTED) -> list[WaitingStub]:
+        """What lies in the folder, is jack's and is not taken yet; from any thread."""
+        return waiting_stubs(self._folder, self._records, self._clock, most)
 
-    def look_at(self, name: str) -> None:
-        """Look at one name of the folder; nothing happens when there is nothing (any more)."""
-        if concerns_intake(name):
-            if self._take_forgotten(name):
-                self._judge.forget(name)
-            self._judge.look_at(name)
+    def _note(self, left: Left) -> None:
+        if left.hints:
+            self._next_scan = min(self._next_scan, self._scan_allowed)
+        for name in left.forgotten:
+            self._records.forget(name)
+        for name, seconds, note in left.put_off:
+            record = self._records.get(name)
+            if record is not None:
+                record.state = State.PUT_OFF
+                self._records.put_off(name, self._clock.monotonic() + seconds)
+                self._records.notes[name] = note
+        self._with_room.update(left.peers_with_room)
 
-    # -- from any thread -------------------------------------------------------------------------
-
-    def forget(self, name: str) -> None:
-        """Treat `name` as never seen and look at it again: its owner let go of it.
-
-        Carried out by intake's own thread, so that a look going on right now cannot undo it.
-        """
-        with self._orders:
-            self._forgotten.add(name)
-        self._inbox.put(name)
-
-    def again(self, name: str, seconds: float, note: object) -> None:
-        """Hand `name` on once more in `seconds`, with `note` if it still says the same: its owner
-        let go of it.
-        """
-        with self._orders:
-            self._put_off.append((name, seconds, note))
-        self._inbox.wake()
-
-    def room(self, peer_id: str) -> None:
-        """There is room for more of that peer's stubs."""
-        with self._orders:
-            self._with_room.add(peer_id)
-        self._inbox.wake()
-
-    def _note_mail(self, mail: Mail) -> None:
-        self._wants_scan = self._wants_scan or mail.scan
-        self._named += len(mail.names)
-        if mail.names and self._named >= BURST_NAMES:
-            self._burst_over = self._clock.monotonic() + BURST_QUIET_SECONDS
+    def _pause_seconds(self) -> float:
+        """For how long there is nothing to do, unless there is a new reason."""
+        if self._found or self._with_room:
+            return 0.0
+        return min(self._next_scan, self._records.next_due()) - self._clock.monotonic()
 
     # -- the scan --------------------------------------------------------------------------------
 
-    def _list(self) -> None:
-        self._wants_scan, self._named, self._burst_over = False, 0, math.inf
-        self._next_scan = self._clock.monotonic() + self._rescan_seconds
+    def _scan(self) -> None:
+        began = self._clock.monotonic()
+        self._next_scan = began + self._rescan_seconds
+        self._scans += 1
         try:
-            self._watcher_check()
+            self._lookout.check()
         except Exception:
             log.exception("checking the file events hit a bug in jack; the scan goes on")
-        with self._orders:
-            forgotten, self._forgotten = self._forgotten, set()
-        for name in forgotten:
-            self._judge.forget(name)
-        gone = dict.fromkeys(self._known)
-        news: list[tuple[int, str]] = []
-
-        def look(name: str, status: os.stat_result | OSError) -> bool:
-            gone.pop(name, None)
-            if self._judge.is_news(name, status):
-                news.append((0 if isinstance(status, OSError) else status.st_mtime_ns, name))
-            return not self._stop.is_set()
-
-        if not self._folder.each(look):
-            return
-        for name in gone:
-            self._judge.forget(name)
-            self._soon.cancel(name)
-            self._later.cancel(name)
-        news.sort(key=lambda found: found[0])  # the order in which the stubs were dropped
-        self._found.extend(name for _, name in news)
-
-    def _look_at_found(self) -> None:
-        for _ in range(min(SLICE, len(self._found))):
-            if self._stop.is_set():
-                return
-            self.look_at(self._found.popleft())
-
-    def _look_at_due(self) -> None:
+        where = for_log(str(self._folder))
+        try:
+            self._found.extend(self._news())
+        except OSError as error:
+            if self._unreadable.first():
+                log.warning(
+                    "the watch folder %s cannot be read (%s): no new stub is seen until that is"
+                    " mended; running downloads go on",
+                    where,
+                    error.strerror or type(error).__name__,
+                )
+        else:
+            if self._unreadable.over():
+                log.info("the watch folder %s can be read again", where)
         now = self._clock.monotonic()
-        while not self._stop.is_set() and (name := self._soon.pop(now)):
-            self.look_at(name)
-        while not self._stop.is_set() and (name := self._later.pop(now)):
-            self._known.forget(name)
-            self.look_at(name)
+        self._scan_allowed = now + max(SCAN_GAP_SECONDS, SCAN_GAPS * (now - began))
 
-    def _pause_seconds(self, longest: float) -> float:
-        """For how long there is nothing to do but to wait for mail."""
-        if self._found or self._wants_scan or any(map(self._lines.get, self._peers_with_room())):
-            return 0.0
-        due = min(self._next_scan, self._burst_over, self._soon.next(), self._later.next())
-        return min(longest, due - self._clock.monotonic())
+    def _news(self) -> list[str]:
+        """Names to be looked at, in the order in which the files were dropped. Raises OSError."""
+        news: list[tuple[int, str]] = []
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if self._stop.is_set():
+                    return []
+                if concerns_intake(entry.name):
+                    status = _status(entry)
+                    if self._judge.is_news(entry.name, status, self._scans):
+                        news.append((getattr(status, "st_mtime_ns", 0), entry.name))
+        self._records.forget_unseen(self._scans)
+        news.sort()
+        return [name for _, name in news]
 
-    # -- what is wanted later --------------------------------------------------------------------
+    # -- handing on ------------------------------------------------------------------------------
 
-    def _stand_in_line(self, name: str, peer_id: str) -> None:
-        self._lines.setdefault(peer_id, deque()).append(name)
+    def _look_at(self, name: str) -> None:
+        """Nothing happens when there is nothing (any more)."""
+        if not self._stop.is_set():
+            drop = self._judge.look_at(name)
+            if drop is not None:
+                self._hand_on(drop)
 
-    def _peers_with_room(self) -> list[str]:
-        with self._orders:
-            return list(self._with_room)
+    def _hand_on(self, drop: Drop) -> None:
+        name, peer_id = drop.name, drop.stub.peer_id
+        record = self._records.open(name)
+        try:
+            verdict = self._owner.accept(drop)
+        except Exception:
+            record.state, record.until = State.BUG, 0.0
+            if record.first_time(State.BUG):
+                log.exception(
+                    "%s could not be taken: a bug in jack; the stub stays and is tried again at"
+                    " each scan",
+                    for_log(name),
+                )
+            return
+        record.state, record.until = _STATES[verdict], math.inf
+        if verdict is not Verdict.TAKEN:
+            self._lines.setdefault(peer_id, deque()).append(name)
+            if drop.note is not None:
+                self._records.notes[name] = drop.note
+        if verdict is Verdict.UNKNOWN_PEER and record.first_time(State.UNKNOWN_PEER):
+            log.warning(
+                "%s names friend %s, who is not in the config (a friend's id changes with the url):"
+                " add the peer, or remove the stub; it stays where it is",
+                for_log(name),
+                peer_id,
+            )
 
     def _offer(self, peer_id: str) -> None:
         """Hand some of the peer's line on, until its owner has enough."""
-        line = self._lines.setdefault(peer_id, deque())
+        line = self._lines.get(peer_id, deque())
         for _ in range(min(SLICE, len(line))):
             name = line.popleft()
-            if self._known.outcome(name) is not Outcome.LATER:
+            record = self._records.get(name)
+            if record is None or record.state not in _IN_LINE:
                 continue  # it has gone, or was looked at since
-            self._known.forget(name)
-            self.look_at(name)
+            record.until = 0.0
+            self._look_at(name)
             if line and line[-1] == name:
                 line.rotate(1)  # back to the head of the line
-                break
-        else:
-            if line:
+                self._with_room.discard(peer_id)
                 return
-        with self._orders:
+        if not line:
+            self._lines.pop(peer_id, None)
             self._with_room.discard(peer_id)
 
-    def _note_put_off(self) -> None:
-        with self._orders:
-            put_off, self._put_off = self._put_off, []
-        for name, seconds, note in put_off:
-            if name in self._known:
-                self._judge.leave_note(name, note)
-                self._later.set(name, self._clock.monotonic() + seconds)
 
-    def _look_again_soon(self, name: str) -> None:
-        self._soon.set(name, self._clock.monotonic() + SOON_SECONDS)
-
-    def _take_forgotten(self, name: str) -> bool:
-        with self._orders:
-            known = name in self._forgotten
-            self._forgotten.discard(name)
-            return known
-
-
-__all__ = ["Drop", "Inbox", "Intake", "Verdict"]
+def _status(entry: os.DirEntry[str]) -> os.stat_result | OSError:
+    """Links are followed."""
+    try:
+        return entry.stat()
+    except OSError as error:
+        return error

@@ -1,24 +1,27 @@
-"""One file of the watch folder: is it worth reading, is it whole, is it a stub, is it wanted?"""
+"""One file of the watch folder: is it worth reading, is it whole, is it one of jack's stubs?"""
 
 from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from jack.blackhole.drops import Accept, Drop, Verdict
-from jack.blackhole.known import Known, Outcome, Seen, mark_of
+from jack.blackhole.drops import Drop
 from jack.blackhole.names import MAGNET_SUFFIX, for_log
-from jack.blackhole.reading import Snapshot, fingerprint, snapshot
+from jack.blackhole.reading import Snapshot, mark_of, snapshot
+from jack.blackhole.records import Record, Records, State
 from jack.blackhole.stub import MAX_STUB_BYTES, NoStub, announced_bytes, read_torrent
+from jack.model import Stub
 from jack.support.clock import Clock
 
 log = logging.getLogger(__name__)
 
+SOON_SECONDS: Final = 1.0
+"""When a file that is being written is looked at again without waiting for an event or a scan."""
 UNREADABLE_SAID_AFTER_SECONDS: Final = 60.0
 """A file nobody has changed for this long is not just half written."""
 REREAD_FOR_SECONDS: Final = 600.0
@@ -28,156 +31,78 @@ RACY_SECONDS: Final = 2.0
 
 _GONE = {errno.ENOENT, errno.ELOOP, errno.ENXIO}
 """Removed meanwhile, a dangling or circular link, a socket: nothing anybody has to hear of."""
-_OUTCOMES = {
-    Verdict.TAKEN: Outcome.TAKEN,
-    Verdict.LATER: Outcome.LATER,
-    Verdict.UNKNOWN_PEER: Outcome.UNKNOWN_PEER,
-}
 
 
 class Judge:
-    """Looks at one name at a time and hands whole stubs to `accept`, once per content.
+    """Looks at one name at a time, and keeps its record."""
 
-    `soon` is told a name that is being written right now; `later` a name and its peer when the
-    owner has no room for it.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        known: Known,
-        accept: Accept,
-        clock: Clock,
-        soon: Callable[[str], None],
-        later: Callable[[str, str], None],
-    ) -> None:
+    def __init__(self, folder: Path, records: Records, clock: Clock) -> None:
         self._folder = folder
         self._path = os.path.join(folder, "")  # joining pathlib paths costs as much as a stat
-        self._known = known
-        self._accept = accept
+        self._records = records
         self._clock = clock
-        self._soon = soon
-        self._later = later
-        self._notes: dict[str, tuple[int, object]] = {}
 
-    def is_news(self, name: str, status: os.stat_result | OSError) -> bool:
-        """Whether a name with that stat has to be looked at."""
+    def is_news(self, name: str, status: os.stat_result | OSError, scan: int) -> bool:
+        """Whether a name that this scan has seen is to be looked at."""
+        record = self._records.get(name)
+        if record is not None:
+            record.scan = scan
         if isinstance(status, OSError) or not stat.S_ISREG(status.st_mode):
             return True
-        return not self._known.is_settled(name, mark_of(fingerprint(status)))
+        return record is None or not self._is_to_be_left(record, mark_of(status))
 
-    def look_at(self, name: str) -> None:
-        """Nothing happens when there is nothing (any more)."""
+    def look_at(self, name: str) -> Drop | None:
+        """A whole stub that is to be handed on now; each content is once."""
         try:
             status = os.stat(self._path + name)
-        except OSError as error:
-            self._cannot_read(name, error)
-            return
-        if not stat.S_ISREG(status.st_mode):
-            self.forget(name)
-        elif name.lower().endswith(MAGNET_SUFFIX):
-            self._say_magnet(name)
-        elif self._is_worth_reading(name, status):
-            self._read(name)
-
-    def leave_note(self, name: str, note: object) -> None:
-        """For the owner of the stub, when it is handed on again with the content it has now."""
-        self._notes[name] = (self._known.open(name).mark, note)
-        self._known.close(name)
-
-    def forget(self, name: str) -> None:
-        """Treat the name as never seen."""
-        self._known.forget(name)
-        self._notes.pop(name, None)
-
-    def _is_worth_reading(self, name: str, status: os.stat_result) -> bool:
-        mark = mark_of(fingerprint(status))
-        if self._known.is_settled(name, mark):
-            return False
-        seen = self._known.seen(name)
-        if seen is None or seen.mark != mark:
-            return True
-        if seen.outcome is Outcome.UNREADABLE:
-            return self._clock.monotonic() - seen.since_seconds < REREAD_FOR_SECONDS
-        return not seen.is_settled or seen.racy
-
-    def _read(self, name: str) -> None:
-        try:
+            if not stat.S_ISREG(status.st_mode):
+                self._records.forget(name)
+                return None
+            record = self._records.open(name)
+            if self._is_to_be_left(record, mark_of(status)):
+                return None
+            if name.lower().endswith(MAGNET_SUFFIX):
+                self._magnet(name, record, mark_of(status))
+                return None
             content = snapshot(self._path + name)
         except OSError as error:
             self._cannot_read(name, error)
-            return
-        if content is not None:
-            self._judge(name, content)
-            self._known.close(name)
+            return None
+        return self._judge(name, record, content) if content is not None else None
 
-    def _judge(self, name: str, content: Snapshot) -> None:
-        seen, mark = self._known.open(name), mark_of(content.fingerprint)
-        changed = seen.mark != mark
-        if changed:
-            seen.mark = mark
-            seen.since_seconds = self._clock.monotonic()
-            seen.outcome = Outcome.OPEN
-        age_seconds = self._clock.now().timestamp() - content.modified_seconds
-        seen.racy = abs(age_seconds) < RACY_SECONDS
-        if not content.steady:
-            seen.outcome = Outcome.UNREADABLE
-            self._soon(name)
-            return
+    def _is_to_be_left(self, record: Record, mark: int) -> bool:
+        return record.mark == mark and self._clock.monotonic() < record.until
+
+    def _judge(self, name: str, record: Record, content: Snapshot) -> Drop | None:
         result, info_hash = (
             (NoStub.FOREIGN, "") if content.too_large else read_torrent(content.data)
         )
-        if result is NoStub.UNREADABLE:
-            self._unreadable(name, seen, changed)
-        elif result is NoStub.FOREIGN:
-            self._foreign(name, seen, content.too_large)
-        elif seen.stub_mark != mark_of(result) or not seen.is_settled:
-            drop = Drop(
-                name,
-                self._folder / name,
-                content.fingerprint,
-                result,
-                info_hash,
-                announced_bytes(content.data),
-                self._note(name, mark),
-            )
-            self._hand_on(drop, seen)
+        if not content.steady or result is NoStub.UNREADABLE:
+            self._unreadable(name, record, content)
+            return None
+        racy_mark = mark_of((content.mark, result))  # fits no stat: every scan reads it again
+        is_known = record.mark in (content.mark, racy_mark)
+        age_seconds = self._clock.now().timestamp() - content.modified_seconds
+        record.mark = racy_mark if abs(age_seconds) < RACY_SECONDS else content.mark
+        if is_known and self._clock.monotonic() < record.until:
+            return None
+        note = self._records.notes.pop(name, None)
+        if not isinstance(result, Stub):
+            self._foreign(name, record, content.too_large)
+            return None
+        return Drop(
+            name,
+            self._folder / name,
+            content.fingerprint,
+            result,
+            info_hash,
+            announced_bytes(content.data),
+            note if is_known else None,
+        )
 
-    def _note(self, name: str, mark: int) -> object:
-        marked, note = self._notes.pop(name, (mark, None))
-        return note if marked == mark else None
-
-    def _hand_on(self, drop: Drop, seen: Seen) -> None:
-        name, stub = drop.name, drop.stub
-        try:
-            verdict = self._accept(drop)
-        except Exception:
-            seen.outcome = Outcome.OPEN
-            if seen.first_time(f"bug {seen.mark}"):
-                log.exception(
-                    "%s could not be taken: a bug in jack; the stub stays and is tried again at"
-                    " each scan",
-                    for_log(name),
-                )
-            return
-        seen.stub_mark = mark_of(stub)
-        seen.outcome = _OUTCOMES[verdict]
-        if verdict is Verdict.LATER:
-            if drop.note is not None:
-                self._notes[name] = (seen.mark, drop.note)
-            self._later(name, stub.peer_id)
-        elif verdict is Verdict.UNKNOWN_PEER and seen.first_time(Outcome.UNKNOWN_PEER.name):
-            log.warning(
-                "%s names friend %s, who is not in the config (a friend's id changes with the url):"
-                " add the peer, or remove the stub; it stays where it is",
-                for_log(name),
-                stub.peer_id,
-            )
-
-    def _foreign(self, name: str, seen: Seen, too_large: bool) -> None:
-        seen.outcome = Outcome.FOREIGN
-        seen.stub_mark = -1
-        if seen.first_time(Outcome.FOREIGN.name):
+    def _foreign(self, name: str, record: Record, too_large: bool) -> None:
+        record.state, record.until = State.FOREIGN, math.inf
+        if record.first_time(State.FOREIGN):
             log.info(
                 "%s is not jack's stub: %s; left alone",
                 for_log(name),
@@ -186,29 +111,33 @@ class Judge:
                 else "it belongs to a torrent client",
             )
 
-    def _unreadable(self, name: str, seen: Seen, changed: bool) -> None:
-        seen.outcome = Outcome.UNREADABLE
-        if changed:
-            self._soon(name)
-        unchanged_seconds = self._clock.monotonic() - seen.since_seconds
-        if unchanged_seconds >= UNREADABLE_SAID_AFTER_SECONDS and seen.first_time("torn"):
+    def _magnet(self, name: str, record: Record, mark: int) -> None:
+        record.state, record.until, record.mark = State.MAGNET, math.inf, mark
+        if record.first_time(State.MAGNET):
+            log.warning(
+                "%s is a magnet link, which jack cannot download; left alone. Turn off Save"
+                " Magnet Files in the Torrent Blackhole client of Radarr or Sonarr",
+                for_log(name),
+            )
+
+    def _unreadable(self, name: str, record: Record, content: Snapshot) -> None:
+        now = self._clock.monotonic()
+        is_same = record.state is State.UNREADABLE and record.mark == content.mark
+        if not content.steady or not is_same:
+            record.state, record.mark, record.since = State.UNREADABLE, content.mark, now
+            self._records.put_off(name, now + SOON_SECONDS)
+            return
+        record.until = now if now - record.since < REREAD_FOR_SECONDS else math.inf
+        if now - record.since >= UNREADABLE_SAID_AFTER_SECONDS and record.first_time(record.state):
             log.warning("%s is not a readable torrent (yet); it stays where it is", for_log(name))
 
     def _cannot_read(self, name: str, error: OSError) -> None:
         if error.errno in _GONE:
-            self.forget(name)
-        elif self._known.open(name).first_time("unreachable"):
+            self._records.forget(name)
+        elif self._records.open(name).first_time(State.UNREACHABLE):
             log.warning(
                 "%s cannot be read (%s): jack's user has to be able to read and delete in the watch"
                 " folder; it is tried again at each scan",
                 for_log(name),
                 error.strerror,
-            )
-
-    def _say_magnet(self, name: str) -> None:
-        if self._known.open(name).first_time("magnet"):
-            log.warning(
-                "%s is a magnet link, which jack cannot download; left alone. Turn off Save"
-                " Magnet Files in the Torrent Blackhole client of Radarr or Sonarr",
-                for_log(name),
             )

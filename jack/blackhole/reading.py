@@ -17,6 +17,7 @@ class Snapshot:
     data: bytes
     """At most one byte more than MAX_STUB_BYTES."""
     fingerprint: str
+    mark: int
     modified_seconds: float
     """Its mtime, in seconds since the epoch, by the clock of the file server."""
     steady: bool
@@ -33,6 +34,15 @@ def fingerprint(status: os.stat_result) -> str:
     return f"{status.st_ino}:{status.st_mtime_ns}:{status.st_size}"
 
 
+def mark_of(what: object) -> int:
+    """A number that stands for a content as long as this process runs: of a stat for what its
+    fingerprint says. Below 2^60, as Python keeps such an int in 32 bytes.
+    """
+    if isinstance(what, os.stat_result):
+        what = (what.st_ino, what.st_mtime_ns, what.st_size)
+    return hash(what) & ((1 << 60) - 1)
+
+
 def snapshot(path: str | Path) -> Snapshot | None:
     """Read a regular file (a symbolic link is followed), or None for anything else. Raises OSError.
 
@@ -47,8 +57,10 @@ def snapshot(path: str | Path) -> Snapshot | None:
         after = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    mark = fingerprint(after)
-    return Snapshot(data, mark, after.st_mtime_ns / 1e9, steady=mark == fingerprint(before))
+    mark = mark_of(after)
+    return Snapshot(
+        data, fingerprint(after), mark, after.st_mtime_ns / 1e9, steady=mark == mark_of(before)
+    )
 
 
 def _read_up_to(descriptor: int, limit: int) -> bytes:

@@ -1,5 +1,4 @@
-"""File events of the watch folder, as names in the inbox. They only make intake faster than its
-scan.
+"""File events of the watch folder: each is a reason to scan it now, and a name to look at first.
 
 watchdog appears here and nowhere else. Only events that can complete a stub count; opening,
 reading or modifying a file never does, or jack's own reading would feed itself.
@@ -25,8 +24,8 @@ from watchdog.events import (
 )
 from watchdog.observers.api import BaseObserver
 
-from jack.blackhole.inbox import Inbox
 from jack.blackhole.names import concerns_intake, for_log
+from jack.blackhole.reasons import Reasons
 from jack.support.mounts import network_file_system
 
 log = logging.getLogger(__name__)
@@ -62,12 +61,12 @@ def new_observer() -> BaseObserver:
     return observer
 
 
-class _Handler(FileSystemEventHandler):
-    """Puts names into the inbox. An exception would end watchdog's thread, so none gets out."""
+class _FileEvents(FileSystemEventHandler):
+    """Tells which names changed. An exception would end watchdog's thread, so none gets out."""
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, reasons: Reasons) -> None:
         super().__init__()
-        self._inbox = inbox
+        self._reasons = reasons
 
     def dispatch(self, event: FileSystemEvent) -> None:
         try:
@@ -81,7 +80,7 @@ class _Handler(FileSystemEventHandler):
     def _note(self, path: bytes | str) -> None:
         name = os.path.basename(os.fsdecode(path))
         if concerns_intake(name):
-            self._inbox.put(name)
+            self._reasons.notice(name)
 
 
 class Watcher:
@@ -94,13 +93,13 @@ class Watcher:
     def __init__(
         self,
         folder: Path,
-        inbox: Inbox,
+        reasons: Reasons,
         mode: str,
         network_probe: Callable[[Path], str | None] = network_file_system,
         observer_factory: Callable[[], BaseObserver] = new_observer,
     ) -> None:
         self._folder = folder
-        self._handler = _Handler(inbox)
+        self._handler = _FileEvents(reasons)
         self._mode = mode
         self._network_probe = network_probe
         self._observer_factory = observer_factory

@@ -10,8 +10,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from jack.blackhole.inbox import Inbox
 from jack.blackhole.names import for_log
+from jack.blackhole.reasons import Reasons
 from jack.blackhole.watcher import Watcher
 from jack.config import DownloadsConfig, folders_mixed
 from jack.doctor.findings import Finding, fail, ok, warn
@@ -144,7 +144,7 @@ def _space(folder: Path, min_free_bytes: int) -> Finding:
 
 
 def _events(settings: DownloadsConfig) -> Finding:
-    watcher = Watcher(settings.watch_path, Inbox(), settings.watch_mode.value)
+    watcher = Watcher(settings.watch_path, Reasons(), settings.watch_mode.value)
     watcher.start()
     try:
         how = watcher.describes

@@ -18,6 +18,7 @@ from typing import Final
 
 from jack.blackhole.disposal import park_failed_stub
 from jack.blackhole.drops import Drop, Verdict
+from jack.blackhole.reasons import Reasons
 from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
 from jack.downloads.lanes import Lanes
@@ -51,21 +52,11 @@ Register = Callable[[Drop, Release], None]
 
 
 @dataclass(frozen=True)
-class StubDesk:
-    """How a stub goes back to intake."""
-
-    forget: Callable[[str], None]
-    """This name is not ours any more: whatever it holds is new."""
-    again: Callable[[str, float, object], None]
-    """Show this name again in so many seconds, with this note."""
-    room: Callable[[str], None]
-    """There is room for more stubs of this peer."""
-
-
-@dataclass(frozen=True)
 class _Trouble:
     """How asking about a stub has gone so far; the note that waits with it in the folder."""
 
+    why: str = ""
+    """A sentence for people."""
     failures: int = 0
     nonsense: int = 0
     missing: int = 0
@@ -95,7 +86,7 @@ class Grabs:
         max_file_bytes: int,
         revive: Callable[[Drop], bool],
         register: Register,
-        stubs: StubDesk,
+        stubs: Reasons,
         imports: Imports,
     ) -> None:
         self._database = database
@@ -196,7 +187,7 @@ class Grabs:
         seconds = SHORTAGE_LOOK_SECONDS if short else DATABASE_RETRY_SECONDS
         name = printable(pending.drop.name)
         log.error("stub %s: %s; asked again in %.0f s", name, error, seconds)
-        self._again(pending, seconds)
+        self._again(pending, seconds, error)
 
     def _ask(self, pending: _Pending, client: PeerClient) -> Release:
         if self._stopping:
@@ -221,7 +212,7 @@ class Grabs:
         pending.trouble = replace(pending.trouble, missing=missing)
         delay = self._policy.delay_seconds(missing, self._jitter)
         log.debug("stub %s: %s; asked again in %.0f s", printable(pending.drop.name), error, delay)
-        self._again(pending, delay)
+        self._again(pending, delay, error)
         return True
 
     def _postpone(self, pending: _Pending, error: JackError) -> None:
@@ -244,12 +235,12 @@ class Grabs:
             error,
             delay,
         )
-        self._again(pending, delay)
+        self._again(pending, delay, error)
 
-    def _again(self, pending: _Pending, seconds: float) -> None:
+    def _again(self, pending: _Pending, seconds: float, error: JackError) -> None:
         """Meanwhile it waits in the folder, so that others of its peer get their turn."""
         self._done(pending)
-        self._stubs.again(pending.drop.name, seconds, pending.trouble)
+        self._stubs.again(pending.drop.name, seconds, replace(pending.trouble, why=str(error)))
 
     def _refuse(self, pending: _Pending, error: JackError) -> None:
         """On record before the stub moves: a crash in between repeats it, and who grabbed it is

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from jack.blackhole.reasons import Reasons
 from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
 from jack.downloads.job import Job
@@ -38,4 +39,4 @@ class Parts:
     slots: int
     has_space: Callable[[Path, int], bool]
     volumes: Volumes
-    forget_stub: Callable[[str], None]
+    stubs: Reasons

@@ -311,7 +311,7 @@ class DownloadService:
             self._p.downloads.put_behind(follower.id, followers[0].id)
         if followers:
             self._unblock(followers[0])
-        self._p.forget_stub(download.torrent_filename)
+        self._p.stubs.forget(download.torrent_filename)
 
     def _unblock(self, download: Download) -> None:
         with self._p.database.transaction():

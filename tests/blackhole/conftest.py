@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from jack.blackhole.inbox import Inbox
-from jack.blackhole.intake import Drop, Intake, Verdict
+from jack.blackhole.drops import Drop, Verdict
+from jack.blackhole.intake import Intake
+from jack.blackhole.reasons import Reasons
 from jack.blackhole.stub import build_stub
 from jack.model import Stub
 from jack.support.clock import SystemClock
 from tests.support.clock import FakeClock
+from tests.support.stepped_intake import Before, SteppedIntake
 
 PEER = "15ee3276"
 
@@ -28,7 +30,7 @@ class Recipient:
         self.errors: list[Exception] = []
         self.during: Callable[[Drop], None] = lambda drop: None
 
-    def __call__(self, drop: Drop) -> Verdict:
+    def accept(self, drop: Drop) -> Verdict:
         self.drops.put(drop)
         self.during(drop)
         if self.errors:
@@ -85,8 +87,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def inbox() -> Inbox:
-    return Inbox()
+def reasons() -> Reasons:
+    return Reasons()
 
 
 @pytest.fixture
@@ -95,21 +97,20 @@ def recipient() -> Recipient:
 
 
 @pytest.fixture
-def intake(folder: Path, inbox: Inbox, recipient: Recipient, clock: FakeClock) -> Intake:
-    """An intake on a clock that the test moves; it scans every 60 s of that clock."""
-    return Intake(folder, inbox, recipient, clock, 60.0)
+def intake(folder: Path, recipient: Recipient, clock: FakeClock) -> SteppedIntake:
+    return SteppedIntake(folder, recipient, clock)
 
 
 @pytest.fixture
 def running(
-    folder: Path, inbox: Inbox, recipient: Recipient
+    folder: Path, reasons: Reasons, recipient: Recipient
 ) -> Iterator[Callable[[float, Callable[[], None]], Intake]]:
     """Start an intake in a thread of its own, with a rescan interval and a watcher check."""
     stop = threading.Event()
     threads: list[threading.Thread] = []
 
     def start(rescan_seconds: float, check: Callable[[], None] = lambda: None) -> Intake:
-        intake = Intake(folder, inbox, recipient, SystemClock(), rescan_seconds, check)
+        intake = Intake(folder, reasons, recipient, Before(check), SystemClock(), rescan_seconds)
         thread = threading.Thread(target=intake.run, args=(stop,))
         thread.start()
         threads.append(thread)
@@ -117,7 +118,7 @@ def running(
 
     yield start
     stop.set()
-    inbox.wake()
+    reasons.wake()
     for thread in threads:
         thread.join(10)
         assert not thread.is_alive()

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from jack.blackhole import reading
-from jack.blackhole.inbox import Inbox
-from jack.blackhole.intake import Intake, Verdict
+from jack.blackhole.drops import Verdict
+from jack.blackhole.intake import SCAN_GAP_SECONDS
+from jack.blackhole.reasons import Left
 from jack.blackhole.stub import MAX_STUB_BYTES
 from jack.model import Stub
 from tests.blackhole.conftest import Recipient, a_stub
 from tests.support.clock import FakeClock
+from tests.support.stepped_intake import Before, SteppedIntake
 
 Lines = Callable[[], list[str]]
 StubBytes = Callable[[int], bytes]
@@ -26,7 +28,7 @@ SetMtime = Callable[[Path, float], None]
 
 
 def test_a_stub_present_at_the_start_is_taken_by_the_first_step(
-    intake: Intake, folder: Path, recipient: Recipient, whole: bytes, stub: Stub
+    intake: SteppedIntake, folder: Path, recipient: Recipient, whole: bytes, stub: Stub
 ) -> None:
     path = folder / "X.torrent"
     path.write_bytes(whole)
@@ -38,7 +40,7 @@ def test_a_stub_present_at_the_start_is_taken_by_the_first_step(
 
 
 def test_a_taken_stub_is_handed_on_once_and_not_read_again(
-    intake: Intake,
+    intake: SteppedIntake,
     folder: Path,
     recipient: Recipient,
     whole: bytes,
@@ -52,21 +54,50 @@ def test_a_taken_stub_is_handed_on_once_and_not_read_again(
     assert len(recipient.got()) == 1
 
 
-def test_a_name_in_the_inbox_is_looked_at_without_a_scan(
-    intake: Intake, folder: Path, inbox: Inbox, recipient: Recipient, whole: bytes
+def test_a_name_that_a_file_event_tells_is_looked_at_before_the_folder_is_scanned(
+    intake: SteppedIntake, folder: Path, recipient: Recipient, clock: FakeClock, whole: bytes
 ) -> None:
     intake.step(0)
     (folder / "X.torrent").write_bytes(whole)
     (folder / "Y.torrent").write_bytes(whole)
-    intake.step(0)
-    assert recipient.got() == []
-    inbox.put("X.torrent")
-    intake.step(0)
+    intake.look_at("X.torrent")
     assert [drop.name for drop in recipient.got()] == ["X.torrent"]
+    clock.advance(SCAN_GAP_SECONDS)
+    intake.step(0)
+    assert [drop.name for drop in recipient.got()] == ["Y.torrent"]
+
+
+def test_many_file_events_are_one_scan(
+    folder: Path, recipient: Recipient, clock: FakeClock
+) -> None:
+    scans: list[float] = []
+    intake = SteppedIntake(
+        folder, recipient, clock, Before(lambda: scans.append(clock.monotonic()))
+    )
+    for _ in range(50):
+        intake.look_at("X.torrent")
+        clock.advance(SCAN_GAP_SECONDS / 10)
+    assert len(scans) == 5
+
+
+def test_a_scan_that_takes_long_is_not_repeated_for_each_file_event(
+    folder: Path, recipient: Recipient, clock: FakeClock
+) -> None:
+    scans: list[float] = []
+
+    def slow() -> None:
+        scans.append(clock.monotonic())
+        clock.advance(0.5)
+
+    intake = SteppedIntake(folder, recipient, clock, Before(slow))
+    for _ in range(30):
+        intake.look_at("X.torrent")
+        clock.advance(1)
+    assert len(scans) == 3
 
 
 def test_poll_mode_finds_a_stub_by_the_scan_alone(
-    intake: Intake, folder: Path, recipient: Recipient, clock: FakeClock, whole: bytes
+    intake: SteppedIntake, folder: Path, recipient: Recipient, clock: FakeClock, whole: bytes
 ) -> None:
     intake.step(0)
     (folder / "X.torrent").write_bytes(whole)
@@ -78,18 +109,12 @@ def test_poll_mode_finds_a_stub_by_the_scan_alone(
     assert len(recipient.got()) == 1
 
 
-def test_a_requested_scan_happens_at_once(
-    intake: Intake, folder: Path, inbox: Inbox, recipient: Recipient, whole: bytes
-) -> None:
-    intake.step(0)
-    (folder / "X.torrent").write_bytes(whole)
-    inbox.request_scan()
-    intake.step(0)
-    assert len(recipient.got()) == 1
-
-
 def test_stubs_are_taken_in_the_order_they_were_dropped(
-    intake: Intake, folder: Path, recipient: Recipient, stub_bytes: StubBytes, set_mtime: SetMtime
+    intake: SteppedIntake,
+    folder: Path,
+    recipient: Recipient,
+    stub_bytes: StubBytes,
+    set_mtime: SetMtime,
 ) -> None:
     for number, age in ((1, 30), (2, 10), (3, 20)):
         path = folder / f"{number}.torrent"
@@ -101,7 +126,7 @@ def test_stubs_are_taken_in_the_order_they_were_dropped(
 
 @pytest.mark.parametrize("raw", [b"\xff\xfe.torrent", "Köln.TORRENT".encode(), b"a\nb.torrent"])
 def test_a_name_in_any_bytes_is_accepted(
-    intake: Intake, folder: Path, recipient: Recipient, whole: bytes, raw: bytes
+    intake: SteppedIntake, folder: Path, recipient: Recipient, whole: bytes, raw: bytes
 ) -> None:
     with open(os.path.join(os.fsencode(folder), raw), "wb") as file:
         file.write(whole)
@@ -111,7 +136,7 @@ def test_a_name_in_any_bytes_is_accepted(
 
 @pytest.mark.fault("W17")
 def test_a_mtime_in_the_future_is_no_obstacle(
-    intake: Intake, folder: Path, recipient: Recipient, whole: bytes, set_mtime: SetMtime
+    intake: SteppedIntake, folder: Path, recipient: Recipient, whole: bytes, set_mtime: SetMtime
 ) -> None:
     path = folder / "X.torrent"
     path.write_bytes(whole)
@@ -122,7 +147,7 @@ def test_a_mtime_in_the_future_is_no_obstacle(
 
 @pytest.mark.fault("W7")
 def test_five_thousand_stubs_are_taken_by_one_scan_and_hardly_cost_the_next(
-    intake: Intake,
+    intake: SteppedIntake,
     folder: Path,
     recipient: Recipient,
     stub_bytes: StubBytes,
@@ -144,7 +169,7 @@ def test_a_stop_ends_a_long_scan(
         (folder / f"{number}.torrent").write_bytes(stub_bytes(number))
     stop = threading.Event()
     recipient.during = lambda drop: stop.set()
-    Intake(folder, Inbox(), recipient, clock, 60.0).run(stop)
+    SteppedIntake(folder, recipient, clock).run(stop)
     assert len(recipient.got()) == 1
 
 
@@ -153,7 +178,7 @@ def test_a_stop_ends_a_long_scan(
 
 @pytest.mark.fault("W1")
 def test_an_in_place_write_is_not_judged_before_it_is_whole(
-    intake: Intake, folder: Path, recipient: Recipient, whole: bytes, lines: Lines
+    intake: SteppedIntake, folder: Path, recipient: Recipient, whole: bytes, lines: Lines
 ) -> None:
     half = len(whole) // 2
     with open(folder / "X.torrent", "wb", buffering=0) as file:
@@ -169,7 +194,7 @@ def test_an_in_place_write_is_not_judged_before_it_is_whole(
 
 
 def test_a_growing_file_is_looked_at_again_before_the_next_scan(
-    intake: Intake, folder: Path, recipient: Recipient, clock: FakeClock, whole: bytes
+    intake: SteppedIntake, folder: Path, recipient: Recipient, clock: FakeClock, whole: bytes
 ) -> None:
     path = folder / "X.torrent"
     path.write_bytes(b"")
@@ -182,7 +207,7 @@ def test_a_growing_file_is_looked_at_again_before_the_next_scan(
 
 @pytest.mark.fault("W1")
 def test_an_unreadable_file_is_said_once_after_a_minute_without_change_and_stays(
-    intake: Intake, folder: Path, clock: FakeClock, whole: bytes, lines: Lines
+    intake: SteppedIntake, folder: Path, clock: FakeClock, whole: bytes, lines: Lines
 ) -> None:
     path = folder / "X.torrent"
     path.write_bytes(whole[:-1])
@@ -202,7 +227,7 @@ def test_an_unreadable_file_is_said_once_after_a_minute_without_change_and_stays
 
 
 def test_an_unreadable_file_is_read_again_although_its_fingerprint_stayed(
-    intake: Intake,
+    intake: SteppedIntake,
     folder: Path,
     recipient: Recipient,
     clock: FakeClock,
@@ -222,18 +247,19 @@ def test_an_unreadable_file_is_read_again_although_its_fingerprint_stayed(
 
 
 def test_an_unreadable_file_unchanged_for_ten_minutes_is_not_read_any_more(
-    intake: Intake, folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    intake: SteppedIntake, folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "X.torrent").write_bytes(b"d")
     intake.scan()
     clock.advance(600)
+    intake.scan()
     monkeypatch.setattr(os, "open", lambda *a, **k: pytest.fail("read again"))
     intake.scan()
 
 
 @pytest.mark.fault("W1")
 def test_a_file_that_changes_while_it_is_read_is_looked_at_again_soon(
-    intake: Intake,
+    intake: SteppedIntake,
     folder: Path,
     recipient: Recipient,
     clock: FakeClock,
@@ -265,7 +291,7 @@ def test_a_file_that_changes_while_it_is_read_is_looked_at_again_soon(
 
 @pytest.mark.fault("W10")
 def test_an_overwritten_stub_is_a_new_drop(
-    intake: Intake, folder: Path, recipient: Recipient, stub_bytes: StubBytes
+    intake: SteppedIntake, folder: Path, recipient: Recipient, stub_bytes: StubBytes
 ) -> None:
     path = folder / "X.torrent"
     path.write_bytes(stub_bytes(1))
@@ -277,7 +303,7 @@ def test_an_overwritten_stub_is_a_new_drop(
 
 @pytest.mark.fault("W10")
 def test_an_overwrite_within_one_tick_of_a_coarse_mtime_is_noticed(
-    intake: Intake,
+    intake: SteppedIntake,
     folder: Path,
     recipient: Recipient,
     clock: FakeClock,
@@ -285,7 +311,7 @@ def test_an_overwrite_within_one_tick_of_a_coarse_mtime_is_noticed(
     set_mtime: SetMtime,
 ) -> None:
     path = folder / "X.torrent"
-    tick = clock.now().timestamp()
+    tick = clock.now().timestamp() + 1
     path.write_bytes(stub_bytes(1))
     set_mtime(path, tick)
     intake.scan()
@@ -300,7 +326,7 @@ def test_an_overwrite_within_one_tick_of_a_coarse_mtime_is_noticed(
 
 
 def test_a_stub_removed_and_dropped_again_is_a_new_drop(
-    intake: Intake, folder: Path, recipient: Recipient, whole: bytes, set_mtime: SetMtime
+    intake: SteppedIntake, folder: Path, recipient: Recipient, whole: bytes, set_mtime: SetMtime
 ) -> None:
     path = folder / "X.torrent"
     hidden = folder / ".X"
@@ -314,24 +340,24 @@ def test_a_stub_removed_and_dropped_again_is_a_new_drop(
 
 
 def test_a_forgotten_name_is_handed_on_again(
-    intake: Intake, folder: Path, recipient: Recipient, whole: bytes
+    intake: SteppedIntake, folder: Path, recipient: Recipient, whole: bytes
 ) -> None:
     (folder / "X.torrent").write_bytes(whole)
     intake.step(0)
-    intake.forget("X.torrent")
+    intake.reasons.forget("X.torrent")
     intake.step(0)
     intake.step(0)
     assert len(recipient.got()) == 2
 
 
 def test_a_name_forgotten_while_it_is_being_taken_is_handed_on_again(
-    intake: Intake, folder: Path, recipient: Recipient, whole: bytes
+    intake: SteppedIntake, folder: Path, recipient: Recipient, whole: bytes
 ) -> None:
     (folder / "X.torrent").write_bytes(whole)
 
     def let_go(drop: object) -> None:
         recipient.during = lambda drop: None
-        intake.forget("X.torrent")
+        intake.reasons.forget("X.torrent")
 
     recipient.during = let_go
     intake.step(0)
@@ -344,7 +370,7 @@ def test_a_name_forgotten_while_it_is_being_taken_is_handed_on_again(
 
 @pytest.mark.fault("P23")
 def test_a_foreign_torrent_stays_untouched_with_one_line_over_many_scans(
-    intake: Intake, folder: Path, recipient: Recipient, foreign: bytes, lines: Lines
+    intake: SteppedIntake, folder: Path, recipient: Recipient, foreign: bytes, lines: Lines
 ) -> None:
     path = folder / "Linux.torrent"
     path.write_bytes(foreign)
@@ -362,7 +388,7 @@ def test_a_foreign_torrent_stays_untouched_with_one_line_over_many_scans(
 
 
 def test_a_foreign_torrent_overwritten_by_a_stub_is_taken(
-    intake: Intake, folder: Path, recipient: Recipient, foreign: bytes, whole: bytes
+    intake: SteppedIntake, folder: Path, recipient: Recipient, foreign: bytes, whole: bytes
 ) -> None:
     path = folder / "X.torrent"
     path.write_bytes(foreign)
@@ -373,7 +399,7 @@ def test_a_foreign_torrent_overwritten_by_a_stub_is_taken(
 
 
 def test_an_unknown_friend_is_said_once_and_the_stub_stays(
-    intake: Intake, folder: Path, recipient: Recipient, whole: bytes, lines: Lines
+    intake: SteppedIntake, folder: Path, recipient: Recipient, whole: bytes, lines: Lines
 ) -> None:
     path = folder / "X.torrent"
     path.write_bytes(whole)
@@ -389,7 +415,7 @@ def test_an_unknown_friend_is_said_once_and_the_stub_stays(
 
 
 def test_a_file_beyond_the_limit_is_left_alone_with_one_line(
-    intake: Intake, folder: Path, recipient: Recipient, lines: Lines
+    intake: SteppedIntake, folder: Path, recipient: Recipient, lines: Lines
 ) -> None:
     (folder / "big.torrent").write_bytes(b"d" * (MAX_STUB_BYTES + 1))
     intake.scan()
@@ -401,7 +427,7 @@ def test_a_file_beyond_the_limit_is_left_alone_with_one_line(
 
 
 def test_a_stub_of_exactly_the_limit_is_taken(
-    intake: Intake, folder: Path, recipient: Recipient, whole: bytes
+    intake: SteppedIntake, folder: Path, recipient: Recipient, whole: bytes
 ) -> None:
     (folder / "X.torrent").write_bytes(whole.ljust(MAX_STUB_BYTES, b"\n"))
     intake.scan()
@@ -410,7 +436,7 @@ def test_a_stub_of_exactly_the_limit_is_taken(
 
 @pytest.mark.fault("W16")
 def test_a_magnet_file_gets_one_line_that_says_what_to_do(
-    intake: Intake, folder: Path, lines: Lines
+    intake: SteppedIntake, folder: Path, lines: Lines
 ) -> None:
     (folder / "X.magnet").write_text("magnet:?xt=urn:btih:0")
     for _ in range(3):
@@ -421,18 +447,17 @@ def test_a_magnet_file_gets_one_line_that_says_what_to_do(
 
 
 def test_hidden_files_and_other_names_are_ignored_without_a_word(
-    intake: Intake, folder: Path, recipient: Recipient, whole: bytes, lines: Lines
+    intake: SteppedIntake, folder: Path, recipient: Recipient, whole: bytes, lines: Lines
 ) -> None:
     for name in (".X.torrent", "sonarr_write_test.txt", "X.torrent.tmp", "X"):
         (folder / name).write_bytes(whole)
-        intake.look_at(name)
     intake.scan()
     assert recipient.got() == []
     assert lines() == []
 
 
 def test_whatever_is_not_a_regular_file_is_ignored_without_a_word(
-    intake: Intake, folder: Path, recipient: Recipient, lines: Lines
+    intake: SteppedIntake, folder: Path, recipient: Recipient, lines: Lines
 ) -> None:
     os.mkfifo(folder / "fifo.torrent")
     (folder / "folder.torrent").mkdir()
@@ -455,7 +480,7 @@ def test_a_fifo_that_replaces_the_file_before_it_is_opened_does_not_hang(folder:
 
 
 def test_a_symbolic_link_to_a_stub_is_taken(
-    intake: Intake, folder: Path, tmp_path: Path, recipient: Recipient, whole: bytes
+    intake: SteppedIntake, folder: Path, tmp_path: Path, recipient: Recipient, whole: bytes
 ) -> None:
     (tmp_path / "elsewhere").write_bytes(whole)
     (folder / "X.torrent").symlink_to(tmp_path / "elsewhere")
@@ -469,7 +494,7 @@ def test_a_symbolic_link_to_a_stub_is_taken(
 @pytest.mark.fault("W14")
 @pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE, errno.EIO, errno.ENOENT])
 def test_a_folder_that_cannot_be_read_is_said_once_and_its_return_too(
-    intake: Intake,
+    intake: SteppedIntake,
     folder: Path,
     recipient: Recipient,
     clock: FakeClock,
@@ -499,7 +524,7 @@ def test_a_folder_that_cannot_be_read_is_said_once_and_its_return_too(
 
 @pytest.mark.fault("W14")
 def test_a_stub_that_may_not_be_read_is_said_once_and_taken_when_it_may(
-    intake: Intake,
+    intake: SteppedIntake,
     folder: Path,
     recipient: Recipient,
     whole: bytes,
@@ -522,7 +547,7 @@ def test_a_stub_that_may_not_be_read_is_said_once_and_taken_when_it_may(
 
 
 def test_a_bug_in_the_owner_is_logged_once_with_its_traceback_and_tried_again(
-    intake: Intake,
+    intake: SteppedIntake,
     folder: Path,
     recipient: Recipient,
     stub_bytes: StubBytes,
@@ -546,7 +571,7 @@ def test_a_bug_in_the_watcher_check_does_not_stop_the_scan(
         raise KeyError("bug")
 
     (folder / "X.torrent").write_bytes(whole)
-    Intake(folder, Inbox(), recipient, clock, 60.0, check).step(0)
+    SteppedIntake(folder, recipient, clock, Before(check)).step(0)
     assert len(recipient.got()) == 1
 
 
@@ -556,32 +581,30 @@ def test_the_watcher_is_checked_before_each_scan(
     def check() -> None:
         (folder / "X.torrent").write_bytes(whole)
 
-    Intake(folder, Inbox(), recipient, clock, 60.0, check).scan()
+    SteppedIntake(folder, recipient, clock, Before(check)).step(0)
     assert len(recipient.got()) == 1
 
 
 @pytest.mark.fault("C14")
 def test_the_loop_survives_a_bug_in_a_step(
+    intake: SteppedIntake,
     folder: Path,
     recipient: Recipient,
-    clock: FakeClock,
     whole: bytes,
     lines: Lines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (folder / "X.torrent").write_bytes(whole)
-    inbox = Inbox()
     stop = threading.Event()
-    intake = Intake(folder, inbox, recipient, clock, 60.0)
     bugs = [KeyError("bug")]
-    real_take = inbox.take
+    real_take = intake.reasons.take
 
-    def take(*limits: float) -> object:
+    def take(timeout_seconds: float, max_hints: int) -> Left:
         if bugs:
             raise bugs.pop()
-        return real_take(*limits)
+        return real_take(timeout_seconds, max_hints)
 
-    monkeypatch.setattr(inbox, "take", take)
+    monkeypatch.setattr(intake.reasons, "take", take)
     recipient.during = lambda drop: stop.set()
     intake.run(stop)
     assert len(recipient.got()) == 1
@@ -589,7 +612,7 @@ def test_the_loop_survives_a_bug_in_a_step(
 
 
 def test_a_hostile_name_cannot_fake_a_log_line(
-    intake: Intake, folder: Path, foreign: bytes, lines: Lines
+    intake: SteppedIntake, folder: Path, foreign: bytes, lines: Lines
 ) -> None:
     with open(os.path.join(os.fsencode(folder), b"a\nERROR fake\xff.torrent"), "wb") as file:
         file.write(foreign)

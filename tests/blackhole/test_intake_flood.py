@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from jack.blackhole import intake as module
 from jack.blackhole.drops import Drop, Verdict
-from jack.blackhole.inbox import Inbox
-from jack.blackhole.intake import Intake
-from jack.blackhole.known import Known, Outcome
+from jack.blackhole.reasons import MAX_HINTS
 from jack.blackhole.stub import build_stub
 from jack.model import Stub
 from tests.support.clock import FakeClock
+from tests.support.stepped_intake import SteppedIntake
 
 ANN, BEN = "15ee3276", "0c0ffee0"
 ROOM = 20
@@ -28,7 +30,7 @@ class Owner:
         self.taken: list[Drop] = []
         self.held: Counter[str] = Counter()
 
-    def __call__(self, drop: Drop) -> Verdict:
+    def accept(self, drop: Drop) -> Verdict:
         self.seen[drop.name] += 1
         if self.held[drop.stub.peer_id] >= ROOM:
             return Verdict.LATER
@@ -36,9 +38,9 @@ class Owner:
         self.taken.append(drop)
         return Verdict.TAKEN
 
-    def done_with(self, peer_id: str, intake: Intake) -> None:
+    def done_with(self, peer_id: str, intake: SteppedIntake) -> None:
         self.held[peer_id] = 0
-        intake.room(peer_id)
+        intake.reasons.room(peer_id)
 
 
 @pytest.fixture
@@ -47,9 +49,15 @@ def owner() -> Owner:
 
 
 @pytest.fixture
-def intake(folder: Path, clock: FakeClock, owner: Owner) -> Intake:
-    """Its inbox holds far less than what comes."""
-    return Intake(folder, Inbox(100), owner, clock, 60.0)
+def intake(folder: Path, clock: FakeClock, owner: Owner) -> SteppedIntake:
+    return SteppedIntake(folder, owner, clock)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What the owner leaves with a stub."""
+
+    why: str
 
 
 def drop(folder: Path, peer_id: str, number: int) -> str:
@@ -58,17 +66,17 @@ def drop(folder: Path, peer_id: str, number: int) -> str:
     return path.name
 
 
-def steps(intake: Intake, number: int) -> None:
+def steps(intake: SteppedIntake, number: int) -> None:
     for _ in range(number):
         intake.step(0)
 
 
 @pytest.mark.fault("W7")
 def test_three_thousand_stubs_at_once_are_all_handed_on_a_few_at_a_time(
-    intake: Intake, folder: Path, owner: Owner
+    intake: SteppedIntake, folder: Path, owner: Owner
 ) -> None:
     for number in range(3000):
-        intake._inbox.put(drop(folder, ANN, number))
+        intake.reasons.notice(drop(folder, ANN, number))
     steps(intake, 3000 // module.SLICE + 2)
     assert len(owner.taken) == ROOM
     while len(owner.taken) < 3000:
@@ -82,19 +90,19 @@ def test_three_thousand_stubs_at_once_are_all_handed_on_a_few_at_a_time(
 
 @pytest.mark.fault("W7")
 def test_one_friends_flood_does_not_keep_another_ones_single_stub_waiting(
-    intake: Intake, folder: Path, owner: Owner, inbox: Inbox
+    intake: SteppedIntake, folder: Path, owner: Owner
 ) -> None:
     for number in range(1000):
         drop(folder, ANN, number)
     intake.step(0)
-    intake._inbox.put(drop(folder, BEN, 1))
+    intake.reasons.notice(drop(folder, BEN, 1))
     intake.step(0)
     assert [item.stub.peer_id for item in owner.taken].count(BEN) == 1
     assert len(owner.seen) < 1000, "most of the flood has not even been read by then"
 
 
 def test_what_waits_in_line_is_not_read_at_each_scan(
-    intake: Intake, folder: Path, owner: Owner, clock: FakeClock
+    intake: SteppedIntake, folder: Path, owner: Owner, clock: FakeClock
 ) -> None:
     for number in range(100):
         drop(folder, ANN, number)
@@ -105,7 +113,7 @@ def test_what_waits_in_line_is_not_read_at_each_scan(
     assert set(owner.seen.values()) == {1}
 
 
-def test_a_line_keeps_its_order(intake: Intake, folder: Path, owner: Owner) -> None:
+def test_a_line_keeps_its_order(intake: SteppedIntake, folder: Path, owner: Owner) -> None:
     names = [drop(folder, ANN, number) for number in range(3 * ROOM)]
     steps(intake, 3)
     for _ in range(2):
@@ -115,7 +123,7 @@ def test_a_line_keeps_its_order(intake: Intake, folder: Path, owner: Owner) -> N
 
 
 def test_what_has_gone_or_changed_while_it_waited_is_noticed(
-    intake: Intake, folder: Path, owner: Owner
+    intake: SteppedIntake, folder: Path, owner: Owner
 ) -> None:
     names = [drop(folder, ANN, number) for number in range(ROOM + 3)]
     steps(intake, 3)
@@ -129,12 +137,12 @@ def test_what_has_gone_or_changed_while_it_waited_is_noticed(
 
 
 def test_a_stub_put_off_comes_again_in_its_time_with_the_note_left_for_it(
-    intake: Intake, folder: Path, owner: Owner, clock: FakeClock
+    intake: SteppedIntake, folder: Path, owner: Owner, clock: FakeClock
 ) -> None:
     first, second = (drop(folder, ANN, number) for number in (1, 2))
     steps(intake, 1)
-    intake.again(first, 10.0, "asked once")
-    intake.again(second, 10.0, "asked once")
+    intake.reasons.again(first, 10.0, Remark("asked once"))
+    intake.reasons.again(second, 10.0, Remark("asked once"))
     steps(intake, 1)
     (folder / second).write_bytes(build_stub(Stub(ANN, "c:movie:other"), "Other film", 1000))
     clock.advance(9)
@@ -142,51 +150,61 @@ def test_a_stub_put_off_comes_again_in_its_time_with_the_note_left_for_it(
     assert owner.seen[first] == 1
     clock.advance(1)
     steps(intake, 1)
-    assert [(item.name, item.note) for item in owner.taken[2:]] == [
-        (first, "asked once"),
-        (second, None),
-    ]
+    notes = {item.name: item.note for item in owner.taken[2:]}
+    assert notes == {first: Remark("asked once"), second: None}
+    assert (owner.seen[first], owner.seen[second]) == (2, 2)
 
 
 @pytest.mark.fault("W7")
 def test_events_that_the_system_dropped_in_a_burst_are_made_up_for_by_a_scan(
-    folder: Path, owner: Owner, clock: FakeClock
+    intake: SteppedIntake, folder: Path, owner: Owner, clock: FakeClock
 ) -> None:
     """Linux keeps 16,384 events and watchdog says nothing when there were more."""
-    inbox = Inbox()
-    intake = Intake(folder, inbox, owner, clock, 60.0)
     steps(intake, 1)
     drop(folder, ANN, 1)
-    for number in range(module.BURST_NAMES):
-        inbox.put(f"gone {number}.torrent")
-    steps(intake, module.BURST_NAMES // module.SLICE + 2)
-    assert owner.taken == [], "the burst may go on"
-    clock.advance(module.BURST_QUIET_SECONDS)
+    intake.look_at("gone.torrent")
+    assert owner.taken == []
+    clock.advance(module.SCAN_GAP_SECONDS)
     steps(intake, 1)
     assert len(owner.taken) == 1
 
 
-def test_a_name_forgotten_in_a_flood_is_handed_on_again_by_the_scan(
-    folder: Path, owner: Owner, clock: FakeClock
+def test_a_name_forgotten_in_a_flood_is_handed_on_again(
+    intake: SteppedIntake, folder: Path, owner: Owner
 ) -> None:
-    inbox = Inbox(2)
-    intake = Intake(folder, inbox, owner, clock, 60.0)
     name = drop(folder, ANN, 1)
     steps(intake, 1)
-    intake.forget(name)
-    for number in range(3):
-        inbox.put(f"gone {number}.torrent")  # the inbox forgets all names and asks for a scan
+    intake.reasons.forget(name)
+    for number in range(MAX_HINTS + 1):
+        intake.reasons.notice(f"gone {number}.torrent")
     steps(intake, 2)
     assert owner.seen[name] == 2
 
 
+@pytest.mark.fault("W7")
+def test_a_flood_of_events_does_not_keep_another_ones_single_stub_waiting(
+    intake: SteppedIntake, folder: Path, owner: Owner
+) -> None:
+    for number in range(3 * MAX_HINTS):
+        intake.reasons.notice(f"gone {number}.torrent")
+    intake.reasons.notice(drop(folder, BEN, 1))
+    steps(intake, MAX_HINTS // module.SLICE + 1)
+    assert [item.stub.peer_id for item in owner.taken] == [BEN]
+
+
 @pytest.mark.fault("R6")
-def test_of_a_settled_name_no_more_than_a_number_is_remembered() -> None:
-    known = Known()
-    for number in range(1000):
-        seen = known.open(f"{number}.torrent")
-        seen.mark, seen.outcome = number, Outcome.FOREIGN
-        known.close(f"{number}.torrent")
-    assert known._open == {}
-    assert all(known.is_settled(f"{number}.torrent", number) for number in range(1000))
-    assert known.outcome("7.torrent") is Outcome.FOREIGN
+def test_a_file_that_lies_there_for_years_costs_little_memory(
+    intake: SteppedIntake, folder: Path, foreign: bytes, clock: FakeClock
+) -> None:
+    for number in range(2000):
+        (folder / f"Linux {number}.torrent").write_bytes(foreign)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        intake.scan()
+        intake.scan()
+        gc.collect()
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used < 2000 * 300

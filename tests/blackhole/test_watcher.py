@@ -15,8 +15,8 @@ from watchdog.events import FileClosedEvent, FileCreatedEvent
 from watchdog.observers.api import BaseObserver, EventEmitter
 
 from jack.blackhole.disposal import park_failed_stub
-from jack.blackhole.inbox import Inbox
 from jack.blackhole.intake import Intake
+from jack.blackhole.reasons import Reasons
 from jack.blackhole.watcher import EVENTS, Watcher, new_observer
 from jack.model import Stub
 from tests.blackhole.conftest import Recipient, a_stub
@@ -35,9 +35,9 @@ def local(folder: Path) -> str | None:
 
 
 @pytest.fixture
-def watcher(folder: Path, inbox: Inbox) -> Iterator[Watcher]:
+def watcher(folder: Path, reasons: Reasons) -> Iterator[Watcher]:
     before = threading.active_count()
-    watcher = Watcher(folder, inbox, "events")
+    watcher = Watcher(folder, reasons, "events")
     watcher.start()
     assert watcher.describes == "events"
     yield watcher
@@ -46,7 +46,7 @@ def watcher(folder: Path, inbox: Inbox) -> Iterator[Watcher]:
 
 
 @pytest.fixture
-def watched(watcher: Watcher, running: Start, inbox: Inbox) -> Watcher:
+def watched(watcher: Watcher, running: Start, reasons: Reasons) -> Watcher:
     """Watcher and intake at work, the first scan done."""
     scanned = threading.Event()
 
@@ -159,26 +159,26 @@ def test_an_overwritten_stub_is_taken_again(
 
 
 def test_a_watch_folder_that_is_a_symbolic_link_has_events(
-    folder: Path, tmp_path: Path, inbox: Inbox, whole: bytes
+    folder: Path, tmp_path: Path, reasons: Reasons, whole: bytes
 ) -> None:
     (tmp_path / "link").symlink_to(folder)
-    watcher = Watcher(tmp_path / "link", inbox, "events")
+    watcher = Watcher(tmp_path / "link", reasons, "events")
     watcher.start()
     try:
         (folder / "X.torrent").write_bytes(whole)
-        assert eventually(lambda: inbox.take(0.1).names) == ("X.torrent",)
+        assert eventually(lambda: reasons.take(0.1, 100).hints) == ["X.torrent"]
     finally:
         watcher.stop()
 
 
 def test_reading_removing_and_other_files_cause_no_events(
-    watcher: Watcher, folder: Path, inbox: Inbox, whole: bytes
+    watcher: Watcher, folder: Path, reasons: Reasons, whole: bytes
 ) -> None:
     (folder / "X.torrent").write_bytes(whole)
-    eventually(lambda: "X.torrent" in inbox.take(0.1).names)
+    eventually(lambda: "X.torrent" in reasons.take(0.1, 100).hints)
     (folder / "end.torrent").write_bytes(whole)
-    eventually(lambda: "end.torrent" in inbox.take(0.1).names)
-    inbox.take(0.1)
+    eventually(lambda: "end.torrent" in reasons.take(0.1, 100).hints)
+    reasons.take(0.1, 100)
     (folder / "X.torrent").read_bytes()
     os.utime(folder / "X.torrent")
     (folder / "X.torrent").unlink()
@@ -189,7 +189,7 @@ def test_reading_removing_and_other_files_cause_no_events(
     seen: set[str] = set()
 
     def last_seen() -> bool:
-        seen.update(inbox.take(0.1).names)
+        seen.update(reasons.take(0.1, 100).hints)
         return "last.torrent" in seen
 
     eventually(last_seen)
@@ -257,8 +257,8 @@ def test_two_thousand_stubs_dropped_at_once_are_all_taken_once(
 # -- without events --------------------------------------------------------------------------------
 
 
-def test_poll_mode_starts_no_observer(folder: Path, inbox: Inbox) -> None:
-    watcher = Watcher(folder, inbox, "poll", local, lambda: pytest.fail("asked for an observer"))
+def test_poll_mode_starts_no_observer(folder: Path, reasons: Reasons) -> None:
+    watcher = Watcher(folder, reasons, "poll", local, lambda: pytest.fail("asked for an observer"))
     watcher.start()
     watcher.check()
     assert watcher.describes == "scan only (watchMode: poll)"
@@ -266,10 +266,10 @@ def test_poll_mode_starts_no_observer(folder: Path, inbox: Inbox) -> None:
 
 
 def test_auto_mode_leaves_network_folders_to_the_scan(
-    folder: Path, inbox: Inbox, lines: Lines
+    folder: Path, reasons: Reasons, lines: Lines
 ) -> None:
     watcher = Watcher(
-        folder, inbox, "auto", lambda path: "nfs4", lambda: pytest.fail("asked for an observer")
+        folder, reasons, "auto", lambda path: "nfs4", lambda: pytest.fail("asked for an observer")
     )
     watcher.start()
     watcher.check()
@@ -278,15 +278,15 @@ def test_auto_mode_leaves_network_folders_to_the_scan(
     assert "nfs4" in line
 
 
-def test_auto_mode_watches_local_folders(folder: Path, inbox: Inbox) -> None:
-    watcher = Watcher(folder, inbox, "auto", local)
+def test_auto_mode_watches_local_folders(folder: Path, reasons: Reasons) -> None:
+    watcher = Watcher(folder, reasons, "auto", local)
     watcher.start()
     assert watcher.describes == "events"
     watcher.stop()
 
 
-def test_events_mode_watches_network_folders_too(folder: Path, inbox: Inbox) -> None:
-    watcher = Watcher(folder, inbox, "events", lambda path: "nfs4")
+def test_events_mode_watches_network_folders_too(folder: Path, reasons: Reasons) -> None:
+    watcher = Watcher(folder, reasons, "events", lambda path: "nfs4")
     watcher.start()
     assert watcher.describes == "events"
     watcher.stop()
@@ -294,9 +294,9 @@ def test_events_mode_watches_network_folders_too(folder: Path, inbox: Inbox) -> 
 
 @pytest.mark.fault("W4")
 def test_an_observer_that_never_fires_is_made_up_for_by_the_scan(
-    folder: Path, inbox: Inbox, running: Start, recipient: Recipient, whole: bytes
+    folder: Path, reasons: Reasons, running: Start, recipient: Recipient, whole: bytes
 ) -> None:
-    watcher = Watcher(folder, inbox, "events", local, silent)
+    watcher = Watcher(folder, reasons, "events", local, silent)
     watcher.start()
     running(0.05, lambda: None)
     (folder / "X.torrent").write_bytes(whole)
@@ -308,7 +308,7 @@ def test_an_observer_that_never_fires_is_made_up_for_by_the_scan(
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE, errno.ENOSYS])
 @pytest.mark.parametrize("where", ["factory", "start"])
 def test_a_reached_limit_is_said_once_and_left_to_the_scan(
-    folder: Path, inbox: Inbox, lines: Lines, number: int, where: str
+    folder: Path, reasons: Reasons, lines: Lines, number: int, where: str
 ) -> None:
     def refuse() -> None:
         raise OSError(number, os.strerror(number))
@@ -321,7 +321,7 @@ def test_a_reached_limit_is_said_once_and_left_to_the_scan(
         return observer
 
     before = threading.active_count()
-    watcher = Watcher(folder, inbox, "events", local, factory)
+    watcher = Watcher(folder, reasons, "events", local, factory)
     watcher.start()
     watcher.check()
     watcher.check()
@@ -336,7 +336,7 @@ def test_a_reached_limit_is_said_once_and_left_to_the_scan(
 
 @pytest.mark.fault("W6")
 def test_events_come_back_when_the_limit_is_raised(
-    folder: Path, inbox: Inbox, lines: Lines, whole: bytes
+    folder: Path, reasons: Reasons, lines: Lines, whole: bytes
 ) -> None:
     answers: list[OSError] = [OSError(errno.EMFILE, "inotify instance limit reached")]
 
@@ -345,13 +345,13 @@ def test_events_come_back_when_the_limit_is_raised(
             raise answers.pop()
         return new_observer()
 
-    watcher = Watcher(folder, inbox, "events", local, factory)
+    watcher = Watcher(folder, reasons, "events", local, factory)
     watcher.start()
     watcher.check()
     assert watcher.describes == "events"
     assert lines()[1:] == [f"file events of {folder} work again"]
     (folder / "X.torrent").write_bytes(whole)
-    assert eventually(lambda: inbox.take(0.1).names) == ("X.torrent",)
+    assert eventually(lambda: reasons.take(0.1, 100).hints) == ["X.torrent"]
     watcher.stop()
 
 
@@ -362,7 +362,7 @@ def test_events_come_back_when_the_limit_is_raised(
 def test_a_bug_in_the_handler_does_not_end_the_events(
     watcher: Watcher,
     folder: Path,
-    inbox: Inbox,
+    reasons: Reasons,
     whole: bytes,
     lines: Lines,
     monkeypatch: pytest.MonkeyPatch,
@@ -371,11 +371,11 @@ def test_a_bug_in_the_handler_does_not_end_the_events(
         raise KeyError(name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbox, "put", broken)
+        patch.setattr(reasons, "notice", broken)
         (folder / "X.torrent").write_bytes(whole)
         eventually(lines)
     (folder / "Y.torrent").write_bytes(whole)
-    eventually(lambda: "Y.torrent" in inbox.take(0.1).names)
+    eventually(lambda: "Y.torrent" in reasons.take(0.1, 100).hints)
     assert "the next scan makes up for it" in lines()[0]
 
 
@@ -394,7 +394,7 @@ def deleted_and_made_again(folder: Path) -> None:
 def test_a_replaced_folder_is_watched_again_after_the_next_check(
     watcher: Watcher,
     folder: Path,
-    inbox: Inbox,
+    reasons: Reasons,
     whole: bytes,
     lines: Lines,
     act: Callable[[Path], None],
@@ -409,12 +409,12 @@ def test_a_replaced_folder_is_watched_again_after_the_next_check(
     assert lines() == [f"file events of {folder} had ended; watching again"]
     watcher.check()
     (folder / "X.torrent").write_bytes(whole)
-    assert eventually(lambda: inbox.take(0.1).names) == ("X.torrent",)
+    assert eventually(lambda: reasons.take(0.1, 100).hints) == ["X.torrent"]
     assert len(lines()) == 1
 
 
 def test_a_missing_folder_is_watched_as_soon_as_it_is_back(
-    watcher: Watcher, folder: Path, inbox: Inbox, whole: bytes, lines: Lines
+    watcher: Watcher, folder: Path, reasons: Reasons, whole: bytes, lines: Lines
 ) -> None:
     folder.rmdir()
     watcher.check()
@@ -425,12 +425,12 @@ def test_a_missing_folder_is_watched_as_soon_as_it_is_back(
     watcher.check()
     assert watcher.describes == "events"
     (folder / "X.torrent").write_bytes(whole)
-    assert eventually(lambda: inbox.take(0.1).names) == ("X.torrent",)
+    assert eventually(lambda: reasons.take(0.1, 100).hints) == ["X.torrent"]
 
 
 @pytest.mark.fault("C14")
 def test_a_dead_observer_is_replaced_by_the_next_check(
-    folder: Path, inbox: Inbox, lines: Lines
+    folder: Path, reasons: Reasons, lines: Lines
 ) -> None:
     observers: list[BaseObserver] = []
 
@@ -438,7 +438,7 @@ def test_a_dead_observer_is_replaced_by_the_next_check(
         observers.append(new_observer())
         return observers[-1]
 
-    watcher = Watcher(folder, inbox, "events", local, factory)
+    watcher = Watcher(folder, reasons, "events", local, factory)
     watcher.start()
     watcher.check()
     assert len(observers) == 1
@@ -453,10 +453,10 @@ def test_a_dead_observer_is_replaced_by_the_next_check(
 
 
 def test_an_observer_that_cannot_stop_cleanly_is_let_go(
-    folder: Path, inbox: Inbox, lines: Lines, monkeypatch: pytest.MonkeyPatch
+    folder: Path, reasons: Reasons, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     observer = silent()
-    watcher = Watcher(folder, inbox, "events", local, lambda: observer)
+    watcher = Watcher(folder, reasons, "events", local, lambda: observer)
     watcher.start()
 
     def broken() -> None:
@@ -471,8 +471,8 @@ def test_an_observer_that_cannot_stop_cleanly_is_let_go(
     observer.join(20)
 
 
-def test_a_stopped_watcher_stays_stopped(folder: Path, inbox: Inbox) -> None:
-    watcher = Watcher(folder, inbox, "events", local)
+def test_a_stopped_watcher_stays_stopped(folder: Path, reasons: Reasons) -> None:
+    watcher = Watcher(folder, reasons, "events", local)
     before = threading.active_count()
     watcher.start()
     watcher.stop()

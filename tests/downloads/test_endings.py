@@ -441,10 +441,9 @@ def test_a_stub_that_cannot_be_parked_does_not_come_in_again_by_itself(
     stub = running.drop(peer)
     running.until(S.FAILED)
     running.stop()
+    running.drop("http://nobody", name="b")
     running.start()
-    running.look()
-    side = running.side
-    eventually(lambda: side is not None and "a.torrent" in side._intake._known)
+    eventually(running.waiting_stubs, what="a look at the stub that was dropped after it")
     running.stop()
     assert stub.exists()
     assert len(peer.requests_to(PATH)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 
@@ -45,8 +46,7 @@ def test_a_flood_of_stubs_is_resolved_a_few_at_a_time_and_none_is_lost(running: 
         running.drop(peer, f"c:movie:{number}", f"{number:03}")
     running.start()
     eventually(lambda: in_memory(running) == ROOM)
-    side = running.side
-    eventually(lambda: side is not None and sum(map(len, side._intake._lines.values())) == 52)
+    eventually(lambda: len(running.waiting_stubs()) == FLOOD - ROOM)
     assert in_memory(running) == ROOM
     gate.set()
     for number in range(1, FLOOD + 1):
@@ -79,8 +79,9 @@ def test_stubs_that_fail_one_by_one_wait_in_the_folder_and_not_in_the_way(steppe
     stepped.until(S.COMPLETED)
     assert stepped.row().item_id == f"c:movie:{ROOM}"
     eventually(lambda: in_memory(stepped) == 0)
-    side = stepped.side
-    eventually(lambda: side is not None and len(side._intake._later) == ROOM)
+    eventually(lambda: len(stepped.waiting_stubs()) == ROOM)
+    in_ten_seconds = stepped.now() + timedelta(seconds=10)
+    assert all(in_ten_seconds == stub.next_look for stub in stepped.waiting_stubs())
     for number in range(ROOM):
         peer.always(item_path(f"c:movie:{number}"), None)
     stepped.advance(10)

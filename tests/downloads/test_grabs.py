@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jack.model import DownloadStatus
+from jack.model import DownloadStatus, Stub
 from jack.peers.protocol import connector_id
 from tests.downloads.world import World
 from tests.support.scripted_peer import Answer, ScriptedPeer, item_path
@@ -148,8 +148,9 @@ def test_a_stub_of_an_unknown_friend_stays_and_is_taken_when_the_config_has_him(
     known, running.peers = running.peers, []
     running.start()
     stub = running.drop(peer)
-    assert running.side is not None
-    eventually(lambda: running.side and "a.torrent" in running.side._intake._known)
+    [waiting] = eventually(running.waiting_stubs)
+    assert (waiting.name, waiting.details.stub) == ("a.torrent", Stub(connector_id(peer.url), ITEM))
+    assert "not in the config" in waiting.why
     running.stop()
     assert stub.exists()
     assert peer.requests == []

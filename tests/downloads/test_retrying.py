@@ -319,7 +319,6 @@ def test_never_more_transfers_than_slots_after_a_restart(running: World) -> None
     running.start()
     eventually(lambda: files(peer) == 4)
     eventually(lambda: sum(row.attempts for row in running.rows()) == 4)
-    running.look()
     assert files(peer) == 4
     gate.set()
     eventually(lambda: sum(row.status is S.COMPLETED for row in running.rows()) == 8)

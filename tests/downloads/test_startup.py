@@ -98,11 +98,11 @@ def test_the_stub_of_a_re_driven_row_is_not_a_second_grab(
         "latest_for_stub",
         lambda self, name, *stub: (asked_for.append(name), real(self, name, *stub))[1],
     )
+    running.drop("http://nobody", name="dropped later")
     running.start()
     running.until(S.DOWNLOADING, attempts=2)
-    running.look()
+    eventually(running.waiting_stubs, what="a look at the stub that was dropped after it")
     side = running.side
-    eventually(lambda: side is not None and "stub.torrent" in side._intake._known)
     assert not asked_for, "it is known as reenqueued: no look into the database for each"
     gate.set()
     running.until(S.COMPLETED)

@@ -191,7 +191,7 @@ def test_a_stub_whose_row_could_not_be_looked_up_is_taken_at_the_next_scan(
     stepped.start()
     stepped.drop(peer)
     assert happened.wait(20)
-    stepped.look()
+    stepped.advance(60 * 60)
     stepped.until(S.COMPLETED)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jack.blackhole.stub import build_stub
+from jack.blackhole.waiting import WaitingStub
 from jack.config.schema import Config, DownloadsConfig, JackConfig, PeerConfig, ServerConfig
 from jack.config.secret import Secret
 from jack.control.offline import steer_offline
@@ -122,7 +123,7 @@ class World:
         self.clock.advance(seconds)
         if self.side is not None:
             self.side.timer.after(0, lambda: None)
-            self.side._inbox.wake()
+            self.side.reasons.wake()
 
     def settle(self) -> None:
         """Wait until all that is left to do waits for its time: what `advance` then moves to."""
@@ -146,25 +147,29 @@ class World:
         whole = self.root / f"{name}.whole"
         whole.write_bytes(build_stub(Stub(connector_id(url), item), name, size))
         whole.rename(path)
-        self.look()
+        self.look(path.name)
         return path
 
     def drop_again(self, parked: Path) -> Path:
         """Move a stub out of `failed/` back into the watch folder, as a person would."""
         path = self.watch / parked.name
         parked.rename(path)
-        self.look()
+        self.look(path.name)
         return path
 
-    def look(self) -> None:
-        """Let intake scan now."""
+    def look(self, name: str = "none.torrent") -> None:
+        """Let intake look at that name now, and scan the folder when it last did a second ago."""
         if self.side is not None:
-            self.side._inbox.request_scan()
+            self.side.reasons.notice(name)
+
+    def waiting_stubs(self) -> list[WaitingStub]:
+        """Those in the watch folder that are no download yet."""
+        return self.side.waiting_stubs() if self.side is not None else []
 
     @property
     def is_put_off(self) -> bool:
         """Whether a stub waits in the folder until it may be asked about again."""
-        return self.side is not None and len(self.side._intake._later) > 0
+        return any(stub.next_look is not None for stub in self.waiting_stubs())
 
     @property
     def parked(self) -> list[str]:

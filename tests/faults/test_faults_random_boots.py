@@ -66,7 +66,6 @@ def one(seed: int, root: Path) -> None:
         planted = BootState(running, friend, pick).plant()
         for _ in range(pick.choice([1, 2])):
             running.start()
-            running.look()
             eventually(lambda: at_rest(running, planted), 20, "the end of all that moves")
             running.stop()
             check_files(running, planted)

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from jack.blackhole.disposal import park_failed_stub, remove_stub
-from jack.blackhole.intake import Drop, Inbox, Intake, Verdict
+from jack.blackhole.drops import Drop, Verdict
 from jack.model import Stub
 from tests.support.clock import FakeClock
 from tests.support.random_stubs import RandomStubs, expected
 from tests.support.seeds import each_seed
+from tests.support.stepped_intake import SteppedIntake
 
 SEEDS = 120
 FIXED_SEEDS: tuple[int, ...] = ()
@@ -34,9 +35,9 @@ class Folder:
         self.path = path
         self.clock = FakeClock()
         self.taken: list[tuple[str, Stub]] = []
-        self.intake = Intake(path, Inbox(), self._accept, self.clock, 60.0)
+        self.intake = SteppedIntake(path, self, self.clock)
 
-    def _accept(self, drop: Drop) -> Verdict:
+    def accept(self, drop: Drop) -> Verdict:
         self.taken.append((drop.name, drop.stub))
         return Verdict.TAKEN
 
