@@ -10,7 +10,7 @@ from pathlib import Path
 from jack.control.sockets import listen, remove
 from jack.store.database import Database
 from jack.web.app import create_app
-from jack.web.manage import Steering, manage_blueprint
+from jack.web.manage import Steers, manage_blueprint
 from jack.web.server import Server
 from jack.web.status import Shown
 
@@ -19,7 +19,7 @@ THREADS = 2
 
 
 def start_control_side(
-    state_path: Path, shown: Shown, steering: Steering | None, database: Database, stack: ExitStack
+    state_path: Path, shown: Shown, steering: Steers | None, database: Database, stack: ExitStack
 ) -> None:
     """Listen, with the lock held; `stack` ends it. Raises StateError where there can be no
     socket.

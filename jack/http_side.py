@@ -15,7 +15,7 @@ from jack.support.clock import Clock
 from jack.web.app import create_app
 from jack.web.auth import Friend, KeyGuard
 from jack.web.links import DownloadLinks
-from jack.web.manage import Steering, manage_blueprint
+from jack.web.manage import Steers, manage_blueprint
 from jack.web.pace import UploadPace
 from jack.web.peer_api import MAX_LONG_LISTS, peer_blueprint
 from jack.web.proxies import Proxies
@@ -39,7 +39,7 @@ def start_http_side(
     config: Config,
     database: Database,
     shown: Shown,
-    steering: Steering | None,
+    steering: Steers | None,
     clock: Clock,
     stack: ExitStack,
 ) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jack.config import Config
-from jack.control.client import Daemon, is_running
+from jack.control.asking import Daemon, is_running
 from jack.control.offline import steer_offline
 from jack.downloads.view import DownloadsView
 from jack.errors import UserError

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from jack.errors import JackError, TransientError
-from jack.library.disks import Disks
+from jack.library.disk_places import DiskPlaces
 from jack.library.release_rows import bare_imdb, release_of, row_of
 from jack.library.shared import OpenFile, Source, inodes, iso_time, open_shared
 from jack.model import MOVIES, TV, Release
@@ -70,7 +70,7 @@ class Catalog:
         self._own_files = tuple(own_files)
         self._clock = clock
         self._rescan_seconds = rescan_seconds
-        self._disks = Disks()
+        self._disks = DiskPlaces()
         self._changed = threading.Condition()
         self._waiting_for_scan = 0
         self._scanned_at_seconds: float | None = None

@@ -18,7 +18,7 @@ _BRACKETED = '{["'
 _LONGEST_NUMBER = 64
 
 
-class _Text:
+class _Received:
     """The part of the answer that was received and not used yet."""
 
     def __init__(
@@ -89,7 +89,7 @@ def array_items(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     complete array of objects; what came before the fault has been yielded by then.
     """
     decoder = json.JSONDecoder(parse_constant=_no_constant)
-    text = _Text(chunks, decoder)
+    text = _Received(chunks, decoder)
     with _understood():
         if text.peek() != "[":
             raise ProtocolError("the answer is a page or an object where a list was expected")
@@ -108,7 +108,7 @@ def member_items(
     ProtocolError when it is anything else than a complete object with such a member; what came
     before the fault has been yielded by then.
     """
-    text = _Text(chunks, decoder, longest)
+    text = _Received(chunks, decoder, longest)
     found = False
     with _understood():
         if text.peek() != "{":
@@ -133,7 +133,7 @@ def member_items(
             raise ProtocolError(f'the answer is not of the form {{"{member}": [...]}}')
 
 
-def _elements(text: _Text) -> Iterator[Any]:
+def _elements(text: _Received) -> Iterator[Any]:
     text.expect("[")
     if text.peek() == "]":
         text.skip()

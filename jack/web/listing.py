@@ -16,7 +16,7 @@ from flask import Response, request
 from werkzeug.wsgi import wrap_file
 
 from jack.library.shared import OpenFile
-from jack.web.ranges import Span
+from jack.web.spans import Span
 from jack.web.streaming import FileWindow
 from jack.web.uploads import Upload
 

@@ -13,7 +13,7 @@ from jack.web.auth import KeyGuard
 from jack.web.status import Shown, downloads_answer, row_of
 
 
-class Steering(Protocol):
+class Steers(Protocol):
     """Whoever does what a person wants of one download."""
 
     def steer(self, download_id: int, action: str) -> None:
@@ -25,7 +25,7 @@ ACTIONS = ("retry", "cancel")
 
 def manage_blueprint(
     shown: Shown,
-    steering: Steering | None,
+    steering: Steers | None,
     guard: KeyGuard | None = None,
     spool_folder: Path | None = None,
 ) -> Blueprint:

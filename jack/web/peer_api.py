@@ -19,7 +19,7 @@ from jack.support.files import shown
 from jack.web.answers import json_error
 from jack.web.auth import KeyGuard, current_friend
 from jack.web.listing import list_answer
-from jack.web.ranges import Span, UnsatisfiableRange, requested_span
+from jack.web.spans import Span, UnsatisfiableRange, requested_span
 from jack.web.streaming import FileWindow, content_disposition
 from jack.web.uploads import Refusal, Upload, UploadGate
 

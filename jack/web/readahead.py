@@ -23,7 +23,7 @@ _NOT_CACHED = frozenset({errno.EAGAIN, errno.EOPNOTSUPP})
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Want:
     descriptor: int
     start: int
     count: int
@@ -38,7 +38,7 @@ class ReadAhead:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._queues: dict[int, queue.SimpleQueue[_Wish | None]] = {}
+        self._queues: dict[int, queue.SimpleQueue[_Want | None]] = {}
         self._threads: list[threading.Thread] = []
         self._is_stopped = False
 
@@ -49,7 +49,7 @@ class ReadAhead:
         with self._lock:
             if not self._is_stopped:
                 waiting = self._queue_of(file.device)
-                waiting.put(_Wish(os.dup(file.descriptor), start, count, done))
+                waiting.put(_Want(os.dup(file.descriptor), start, count, done))
 
     def stop(self) -> None:
         """Read nothing more; when this returns, no `done` is called any more."""
@@ -64,7 +64,7 @@ class ReadAhead:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _queue_of(self, device: int) -> queue.SimpleQueue[_Wish | None]:
+    def _queue_of(self, device: int) -> queue.SimpleQueue[_Want | None]:
         waiting = self._queues.get(device)
         if waiting is None:
             waiting = queue.SimpleQueue()
@@ -76,7 +76,7 @@ class ReadAhead:
             self._queues[device] = waiting
         return waiting
 
-    def _work(self, waiting: queue.SimpleQueue[_Wish | None]) -> None:
+    def _work(self, waiting: queue.SimpleQueue[_Want | None]) -> None:
         while (wish := waiting.get()) is not None:
             if not self._is_stopped:
                 _read(wish)
@@ -100,7 +100,7 @@ def is_cached(descriptor: int, start: int, count: int) -> bool:
         return error.errno not in _NOT_CACHED
 
 
-def _read(wish: _Wish) -> None:
+def _read(wish: _Want) -> None:
     buffer = memoryview(bytearray(min(BLOCK_BYTES, wish.count)))
     end = wish.start + wish.count
     position = wish.start

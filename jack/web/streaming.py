@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from jack.library.shared import OpenFile
 from jack.support.files import shown
-from jack.web.ranges import Span
 from jack.web.readahead import BLOCK_BYTES, ReadAhead, is_cached
+from jack.web.spans import Span
 from jack.web.uploads import Upload
 
 log = logging.getLogger(__name__)

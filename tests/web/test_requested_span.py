@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jack.web.ranges import Span, UnsatisfiableRange, requested_span
+from jack.web.spans import Span, UnsatisfiableRange, requested_span
 
 
 @pytest.mark.parametrize(

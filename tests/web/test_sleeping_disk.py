@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from jack.library import catalog as catalog_room
-from jack.library import disks
+from jack.library import disk_places
 from jack.library.catalog import FIRST_SCAN_WAITERS, Catalog
 from jack.library.folder_source import FolderSource
 from jack.peers.protocol import file_path
@@ -96,7 +96,7 @@ class TestOpening:
         asking = [threading.Thread(target=ask) for _ in range(3 * THREADS)]
         for thread in asking:
             thread.start()
-        refused = len(asking) - disks.PLACES_PER_FOLDER
+        refused = len(asking) - disk_places.PLACES_PER_FOLDER
         eventually(lambda: len(answers) == refused)
         assert {answer.status_code for answer in answers} == {503}
         assert {answer.headers["Retry-After"] for answer in answers} == {"20"}
@@ -106,7 +106,7 @@ class TestOpening:
         for thread in asking:
             thread.join(20)
         served = [answer.content for answer in answers if answer.status_code == 200]
-        assert served == [DATA] * disks.PLACES_PER_FOLDER
+        assert served == [DATA] * disk_places.PLACES_PER_FOLDER
         assert shared.get(slow).content == DATA
 
     @pytest.mark.fault("V6")
@@ -115,7 +115,7 @@ class TestOpening:
     ) -> None:
         item = shared.share("slow.mkv", DATA)
         with contextlib.ExitStack() as stack:
-            for _ in range(disks.PLACES_PER_FOLDER):
+            for _ in range(disk_places.PLACES_PER_FOLDER):
                 stack.enter_context(requested(shared, item))
                 assert disk.asked.acquire(timeout=20)
             assert shared.get(item).status_code == 503
@@ -125,25 +125,25 @@ class TestOpening:
 
 class TestPlaces:
     def test_a_second_disk_is_asked_while_the_first_one_sleeps(self) -> None:
-        places = disks.Disks(lambda: 0.0)
+        places = disk_places.DiskPlaces(lambda: 0.0)
         with contextlib.ExitStack() as stack:
-            for _ in range(disks.PLACES_PER_FOLDER):
+            for _ in range(disk_places.PLACES_PER_FOLDER):
                 stack.enter_context(places.wait_for("/nas"))
             stack.enter_context(places.wait_for("/local"))
 
     def test_all_disks_together_leave_threads_for_what_needs_none(self) -> None:
         now = [0.0]
-        places = disks.Disks(lambda: now[0])
+        places = disk_places.DiskPlaces(lambda: now[0])
         with contextlib.ExitStack() as stack:
-            for number in range(disks.PLACES):
+            for number in range(disk_places.PLACES):
                 stack.enter_context(places.wait_for(f"/{number}"))
-            now[0] = disks.PATIENCE_SECONDS
-            with pytest.raises(disks.TransientError) as caught, places.wait_for("/another"):
+            now[0] = disk_places.PATIENCE_SECONDS
+            with pytest.raises(disk_places.TransientError) as caught, places.wait_for("/another"):
                 pass
-            assert caught.value.retry_after_seconds == disks.RETRY_AFTER_SECONDS
+            assert caught.value.retry_after_seconds == disk_places.RETRY_AFTER_SECONDS
 
     def test_who_leaves_makes_room_for_the_one_who_waits(self) -> None:
-        places = disks.Disks()
+        places = disk_places.DiskPlaces()
         entered = threading.Event()
 
         def enter() -> None:
@@ -151,7 +151,7 @@ class TestPlaces:
                 entered.set()
 
         with contextlib.ExitStack() as stack:
-            for _ in range(disks.PLACES_PER_FOLDER):
+            for _ in range(disk_places.PLACES_PER_FOLDER):
                 stack.enter_context(places.wait_for("/nas"))
             waiting = threading.Thread(target=enter)
             waiting.start()

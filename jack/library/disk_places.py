@@ -21,7 +21,7 @@ RETRY_AFTER_SECONDS = 20.0
 """A disk is awake by then."""
 
 
-class Disks:
+class DiskPlaces:
     """Counts who waits for which folder. Thread-safe."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
