@@ -111,12 +111,16 @@ class Registration:
             return not self._thread.is_alive()
         return True
 
+    def close(self) -> None:
+        """Close its connections; one that is stepped by hand needs this at its end."""
+        self._api.close()
+
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
                 self._stopping.wait(self.step())
         finally:
-            self._api.close()
+            self.close()
 
     def step(self) -> float:
         """Register, or look whether a registered server is still there; return the seconds to wait

@@ -68,7 +68,7 @@ def desk(folders: Path, torznab: FakeTorznab) -> Iterator[Opener]:
 
     yield open_one
     for made in opened:
-        made._api.close()
+        made.close()
 
 
 def destination(fake: FakeArr, folders: Path, priority: int = 7) -> Destination:
@@ -393,7 +393,11 @@ def test_the_words_of_the_arr_cannot_fake_a_log_line(
 
 
 def test_no_key_appears_in_any_line(
-    radarr: FakeArr, desk: Opener, caplog: pytest.LogCaptureFixture
+    radarr: FakeArr,
+    desk: Opener,
+    folders: Path,
+    torznab: FakeTorznab,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="jack")
     one = desk(radarr)
@@ -405,8 +409,8 @@ def test_no_key_appears_in_any_line(
     one.step()
     assert "apikey=***" in caplog.text
     assert "jack is registered with Radarr" in caplog.text
-    assert JACK_KEY not in caplog.text + repr(one._settings)
-    assert ARR_KEY not in caplog.text + repr(one._server)
+    assert JACK_KEY not in caplog.text + repr(settings(torznab, folders))
+    assert ARR_KEY not in caplog.text + repr(destination(radarr, folders))
 
 
 # -- when ------------------------------------------------------------------------------------------
