@@ -486,7 +486,7 @@ def test_the_start_waits_for_nobody_and_a_server_that_is_down_is_registered_when
         assert radarr.providers.entries["indexer"] == []
         radarr.come_back()
         eventually(lambda: radarr.providers.entries["indexer"], what="Radarr's indexer")
-        assert registrar.stop(10.0)
+        assert registrar.stop(20.0)
 
 
 def test_stopping_frees_a_request_that_hangs(
@@ -496,7 +496,7 @@ def test_stopping_frees_a_request_that_hangs(
     with radarr.hanging():
         registrar.start()
         radarr.wait_for_requests(1)
-        assert registrar.stop(10.0)
+        assert registrar.stop(20.0)
 
 
 def test_stopping_before_the_start_is_fine(

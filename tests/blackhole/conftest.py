@@ -120,7 +120,7 @@ def running(
     stop.set()
     reasons.wake()
     for thread in threads:
-        thread.join(10)
+        thread.join(20)
         assert not thread.is_alive()
 
 

@@ -58,7 +58,7 @@ def slots_of(stage: Stage) -> Iterator[Callable[[int], Slots]]:
     stage.free.set()
     for slots in made:
         slots.close()
-        assert slots.join(10)
+        assert slots.join(20)
 
 
 def test_never_more_at_once_than_slots(stage: Stage, slots_of: Callable[[int], Slots]) -> None:
@@ -133,9 +133,9 @@ def test_a_bug_in_a_download_leaves_the_slot_usable(caplog: pytest.LogCaptureFix
     slots = Slots(1, Worker())
     slots.submit("p", 1)
     slots.submit("p", 2)
-    assert done.wait(10)
+    assert done.wait(20)
     slots.close()
-    assert slots.join(10)
+    assert slots.join(20)
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -149,6 +149,6 @@ def test_who_stops_waits_for_what_still_runs_and_no_longer_than_told(
     slots.close()
     assert not slots.join(0.01)
     stage.end(1)
-    assert slots.join(10)
+    assert slots.join(20)
     slots.submit("p", 3)
     assert stage.started == [1]

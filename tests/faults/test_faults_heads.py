@@ -124,7 +124,7 @@ def test_a_head_that_can_be_read_in_two_ways_is_refused(
     rig.peer.script(FILE, AMBIGUOUS[kind])
     with pytest.raises(ProtocolError) as caught:
         rig.attempt()
-    eventually(lambda: open_files() <= before, 5, "the end of the connection")
+    eventually(lambda: open_files() <= before, what="the end of the connection")
     assert caught.tb is not None, "which still holds whatever was left open"
     assert list(rig.folder.iterdir()) == []
     assert [line for line in caplog.records if line.levelno >= logging.WARNING] == []

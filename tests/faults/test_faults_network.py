@@ -244,7 +244,7 @@ def test_a_tls_handshake_that_never_ends_is_let_go(
         try:
             with pytest.raises(TransientError):
                 client.probe(Wire())
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 15
         finally:
             done.set()
             thread.join(20)

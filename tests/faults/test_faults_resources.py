@@ -121,7 +121,7 @@ def test_signals_at_any_moment_never_leave_a_jack_behind(you: Jack, peer: Script
             if number == 2:  # hang-ups end nothing
                 process.send_signal(signal.SIGTERM)
             pause.wait(0.001)
-        assert process.wait(10) in {0, 128 + signal.SIGTERM, 128 + signal.SIGINT}
+        assert process.wait(PATIENCE_SECONDS) in {0, 128 + signal.SIGTERM, 128 + signal.SIGINT}
     you.start()
     you.row(1, S.COMPLETED)
     assert you.stop() == 0

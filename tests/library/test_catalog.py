@@ -42,7 +42,7 @@ class ListSource:
     def scan(self) -> Iterable[Shared]:
         self.scans += 1
         self.entered.set()
-        assert self.gate.wait(10)
+        assert self.gate.wait(20)
         if self.error:
             raise self.error
         return [Shared(release, Path("/nowhere"), PurePath("x")) for release in self.releases]
@@ -131,10 +131,10 @@ def test_while_one_scans_the_others_go_on_with_the_old_index(
     seen: list[list[Release]] = []
     scanner = threading.Thread(target=lambda: seen.append(found_in(catalog)))
     scanner.start()
-    assert source.entered.wait(10)
+    assert source.entered.wait(20)
     assert found_in(catalog) == [FILM]
     source.gate.set()
-    scanner.join(10)
+    scanner.join(20)
     assert seen == [[OTHER]]
     assert source.scans == 2
 
@@ -147,10 +147,10 @@ def test_whoever_comes_during_the_first_scan_waits_for_it(releases: Releases, cl
     threads = [threading.Thread(target=lambda: seen.append(found_in(catalog))) for _ in range(3)]
     for thread in threads:
         thread.start()
-    assert source.entered.wait(10)
+    assert source.entered.wait(20)
     source.gate.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(20)
     assert seen == [[FILM]] * 3
     assert source.scans == 1
 
@@ -164,11 +164,11 @@ def test_a_first_scan_that_takes_too_long_asks_to_come_back(
     catalog = Catalog(releases, clock, [source])
     scanner = threading.Thread(target=found_in, args=(catalog,))
     scanner.start()
-    assert source.entered.wait(10)
+    assert source.entered.wait(20)
     with pytest.raises(TransientError):
         found_in(catalog)
     source.gate.set()
-    scanner.join(10)
+    scanner.join(20)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def sharing(library: Path, state: Path) -> Iterator[Sharing]:
     try:
         yield shared
     finally:
-        stopped = shared.stop(10.0)
+        stopped = shared.stop(20.0)
         database.close()
         assert stopped
 
@@ -205,7 +205,7 @@ def test_a_reader_that_hangs_delays_neither_a_search_nor_the_stop(
         assert titles(shared) == ["Film (2001)"]
         eventually(lambda: mark.exists() and mark.read_text().strip().isdecimal())
         assert titles(shared) == ["Film (2001)"]
-        assert shared.stop(5.0)
+        assert shared.stop(20.0)
     os.kill(int(mark.read_text()), 9)
 
 

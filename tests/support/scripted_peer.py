@@ -129,13 +129,13 @@ class ScriptedPeer:
         self._closing.set()
         _shut(self._listener)
         self._listener.close()
-        self._acceptor.join(10)
+        self._acceptor.join(20)
         with self._lock:
             connections, threads = list(self._connections), list(self._threads)
         for connection in connections:
             _shut(connection)
         for thread in threads:
-            thread.join(10)
+            thread.join(20)
 
     def offer(
         self,

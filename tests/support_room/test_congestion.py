@@ -50,7 +50,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Any:
     servers: list[Server] = []
     yield lambda: start().port
     for server in servers:
-        server.stop(10)
+        server.stop(20)
 
 
 def sends_with(port: int) -> str | None:

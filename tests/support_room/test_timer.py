@@ -72,7 +72,7 @@ def real() -> Iterator[Timer]:
     thread.start()
     yield timer
     timer.stop()
-    thread.join(10)
+    thread.join(20)
     assert not thread.is_alive()
 
 
@@ -80,7 +80,7 @@ def test_the_thread_runs_what_is_added_while_it_waits(real: Timer) -> None:
     done = threading.Event()
     eventually(lambda: real.is_idle)
     real.after(0, done.set)
-    assert done.wait(10)
+    assert done.wait(20)
 
 
 def test_a_shorter_wait_that_comes_later_is_not_kept_by_a_longer_one(real: Timer) -> None:
@@ -88,7 +88,7 @@ def test_a_shorter_wait_that_comes_later_is_not_kept_by_a_longer_one(real: Timer
     real.after(3600, first.set)
     eventually(lambda: real.is_idle)
     real.after(0.01, second.set)
-    assert second.wait(10)
+    assert second.wait(20)
     assert not first.is_set()
 
 
@@ -109,7 +109,7 @@ def test_started_twice_it_has_one_thread() -> None:
 
     timer, up = Timer(SystemClock()), threading.Event()
     timer.started("once").started("once").after(0.01, up.set)
-    assert up.wait(10)
+    assert up.wait(20)
     assert threads() == 1
     timer.stop()
     eventually(lambda: threads() == 0)

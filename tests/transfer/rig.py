@@ -206,7 +206,7 @@ class Running:
         except JackError as error:
             self.error = error
 
-    def join(self, seconds: float) -> None:
+    def join(self, seconds: float = 20.0) -> None:
         self._thread.join(seconds)
         assert not self._thread.is_alive(), f"the attempt still runs after {seconds:g} s"
 

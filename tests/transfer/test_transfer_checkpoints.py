@@ -44,12 +44,12 @@ class Bench:
 
     def _sync(self) -> None:
         self.syncing.release()
-        assert self.may_sync.acquire(timeout=10)
+        assert self.may_sync.acquire(timeout=20)
         if self.failure is not None:
             raise self.failure
 
     def let_sync(self) -> None:
-        assert self.syncing.acquire(timeout=10), "no sync began"
+        assert self.syncing.acquire(timeout=20), "no sync began"
         self.may_sync.release()
 
 
@@ -74,7 +74,7 @@ def test_what_was_written_before_the_sync_began_is_recorded_not_what_came_meanwh
     bench: Bench,
 ) -> None:
     bench.checkpoints.wrote(150)
-    assert bench.syncing.acquire(timeout=10)
+    assert bench.syncing.acquire(timeout=20)
     bench.checkpoints.wrote(5000)
     assert bench.recorded == []
     assert not bench.syncing.acquire(timeout=0.05), "never two syncs at once"
@@ -105,7 +105,7 @@ def test_before_its_time_no_checkpoint_comes() -> None:
 
 def test_the_end_waits_for_the_running_sync_and_records_the_rest(bench: Bench) -> None:
     bench.checkpoints.wrote(150)
-    assert bench.syncing.acquire(timeout=10)
+    assert bench.syncing.acquire(timeout=20)
     bench.may_sync.release(2)
     bench.checkpoints.finish(170)
     assert bench.recorded == [150, 170]
@@ -191,7 +191,7 @@ def test_a_quiet_link_gets_its_checkpoint_by_time(rig: Rig) -> None:
     running = Running(rig)
     eventually(lambda: rig.row.offset == 100_000, what="the checkpoint")
     running.wire.abort(Interrupted("enough"))
-    running.join(3)
+    running.join()
 
 
 def test_a_failed_sync_while_waiting_for_the_network_ends_the_attempt_at_once(
@@ -202,7 +202,7 @@ def test_a_failed_sync_while_waiting_for_the_network_ends_the_attempt_at_once(
     rig.settings |= {"checkpoint_bytes": 10**9}
     rig.peer.script(FILE, lambda r: replace(rig.peer.honest(r), pause_at=100_000))
     running = Running(rig)
-    running.join(5)
+    running.join()
     assert type(running.error) is StorageError
     assert "cannot sync" in str(running.error)
     assert (rig.row.offset, running.progress.end_offset) == (0, 0)

@@ -308,7 +308,7 @@ def test_a_running_transfer_promises_only_what_it_has_not_written(rig: Rig) -> N
     assert rig.space.can_hold(rig.folder, 35_056)
     assert not rig.space.can_hold(rig.folder, 35_057)
     running.wire.abort(Interrupted("enough"))
-    running.join(3)
+    running.join()
     assert rig.space.can_hold(rig.folder, 45_056)
 
 

@@ -222,9 +222,9 @@ def test_what_took_a_second_is_asked_about(rig: Rig, peer: ScriptedPeer) -> None
     answer = replace(Answer(body=BODY), pause_at=1000)
     peer.script(FILE, answer)
     running = Running(rig)
-    eventually(lambda: bool(peer.requests_to(FILE)), 5, "the request")
+    eventually(lambda: bool(peer.requests_to(FILE)), what="the request")
     assert not answer.gate.wait(1.1)
     answer.gate.set()
-    running.join(10)
+    running.join()
     assert rig.row.kinds()[-1] == "outdated?"
     assert rig.dest.read_bytes() == BODY

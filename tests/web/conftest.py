@@ -49,10 +49,10 @@ def serve() -> Iterator[Callable[..., Server]]:
 
     yield start
     for server in servers:
-        server.stop(10)
+        server.stop(20)
     for thread in set(threading.enumerate()) - before:
         if thread.name == "http" or thread.name.startswith("waitress"):
-            thread.join(10)
+            thread.join(20)
             assert not thread.is_alive()
 
 

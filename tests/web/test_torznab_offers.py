@@ -49,7 +49,7 @@ def shared(tmp_path: Path) -> Iterator[Catalog]:
         eventually(lambda: sum("0p" in release.title for release in found_in(sharing.catalog)) == 8)
         yield sharing.catalog
     finally:
-        stopped = sharing.stop(10.0)
+        stopped = sharing.stop(20.0)
         database.close()
         assert stopped
 
