@@ -146,7 +146,7 @@ def test_one_file_offered_as_two_episodes_is_fetched_for_each_and_both_are_impor
         running.start()
         for number, item in enumerate(items, 1):
             peer.offer(item, FILM, filename="S01E01E02.mkv", category=5000, title="E", etag='"v1"')
-            sonarr.grab(series_id=3, episode_id=number, info_hash=hash_at(peer, item))
+            sonarr.grab(series_id=3, episode_id=number, info_hash=hash_at(peer, item, f"e{number}"))
             sonarr.leaves_source = True
             running.drop(peer, item, name=f"e{number}")
             running.until(S.IMPORTED, number)
