@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,14 +20,13 @@ from jack.blackhole.reading import fingerprint, snapshot
 from jack.blackhole.stub import read_stub
 from jack.errors import StorageError
 from jack.model import Stub
-from jack.support.files import NAME_MAX_BYTES, fsync_directory, rename_new, same_file
+from jack.support.aside import ASIDE, aside_of, numbered, put_back
+from jack.support.files import fsync_directory
 from jack.support.own import hold
 
 log = logging.getLogger(__name__)
 
 FAILED_FOLDER: Final = "failed"
-_MAX_COPIES: Final = 1000
-_ASIDE: Final = ".jack~"
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
@@ -97,7 +95,7 @@ def _move(path: Path, stub: Stub, folder: Path) -> Path | None:
     """One rename, not a link and an unlink: whoever sees the stub in `folder` may drop it again at
     once. Only jack writes to `folder`. None when it was another stub by then.
     """
-    for target in _candidates(folder, path.name):
+    for target in numbered(folder, path.name):
         if os.path.lexists(target):
             if not _still_holds(target, stub):
                 continue
@@ -106,7 +104,7 @@ def _move(path: Path, stub: Stub, folder: Path) -> Path | None:
         else:
             os.rename(path, target)
             if not _is_still(target, stub):
-                _put_back(target, path)
+                put_back(target, path)
                 return None
         with contextlib.suppress(StorageError):  # undone by a power cut it is only moved again
             fsync_directory(folder)
@@ -116,25 +114,19 @@ def _move(path: Path, stub: Stub, folder: Path) -> Path | None:
 
 def _remove(path: Path, stub: Stub) -> bool:
     """Aside, a last look, and gone. False when it was another stub by then, which is back."""
-    aside = _aside(path)
+    aside = aside_of(path)
     if os.path.lexists(aside):
-        _put_back(aside, path)
+        put_back(aside, path)
     os.rename(path, aside)
     try:
         if _is_still(aside, stub):
             os.unlink(aside)
             return True
     except OSError:
-        _put_back(aside, path)
+        put_back(aside, path)
         raise
-    _put_back(aside, path)
+    put_back(aside, path)
     return False
-
-
-def _aside(path: Path) -> Path:
-    """A name that intake passes over, beside it; of the longest names the start is left out."""
-    kept = os.fsencode(path.name)[-(NAME_MAX_BYTES - len(_ASIDE)) :]
-    return path.with_name(_ASIDE + os.fsdecode(kept))
 
 
 def _is_still(path: Path, stub: Stub) -> bool:
@@ -150,29 +142,14 @@ def _is_still(path: Path, stub: Stub) -> bool:
         os.close(descriptor)
 
 
-def _put_back(aside: Path, path: Path) -> None:
-    """Under its own name, or under one with a number when there is a still newer one."""
-    for target in _candidates(path.parent, path.name):
-        if same_file(aside, target):  # a disk refused the second half of an earlier try
-            os.unlink(aside)
-            return
-        try:
-            rename_new(aside, target)
-        except FileExistsError:
-            continue
-        except StorageError as error:
-            log.debug("%s is back, and perhaps not for good: %s", for_log(target.name), error)
-        return
-
-
 def recover_stubs(watch: Path, is_done: Callable[[str, Stub], bool]) -> None:
     """After a crash in the middle of a removal: what lies aside goes if its download is complete,
     and comes back if not."""
     for folder in (watch, watch / FAILED_FOLDER):
         with contextlib.suppress(OSError):
             for name in os.listdir(folder):
-                if name.startswith(_ASIDE):
-                    _recover(folder / name, folder / name.removeprefix(_ASIDE), is_done)
+                if name.startswith(ASIDE):
+                    _recover(folder / name, folder / name.removeprefix(ASIDE), is_done)
 
 
 def _recover(aside: Path, path: Path, is_done: Callable[[str, Stub], bool]) -> None:
@@ -181,17 +158,7 @@ def _recover(aside: Path, path: Path, is_done: Callable[[str, Stub], bool]) -> N
     if isinstance(stub, Stub) and is_done(path.name, stub):
         os.unlink(aside)
     else:
-        _put_back(aside, path)
-
-
-def _candidates(folder: Path, name: str) -> Iterator[Path]:
-    stem, suffix = os.path.splitext(name)
-    yield folder / name
-    for number in itertools.islice(itertools.count(2), _MAX_COPIES):
-        ending = f" ({number}){suffix}"
-        while len(os.fsencode(stem + ending)) > NAME_MAX_BYTES:
-            stem = stem[:-1]
-        yield folder / (stem + ending)
+        put_back(aside, path)
 
 
 def _still_holds(path: Path, stub: Stub) -> bool:

@@ -21,6 +21,7 @@ from jack.downloads.naming import maker_of
 from jack.errors import StorageError
 from jack.model import FINISHED, Download, Stub
 from jack.store.downloads import Downloads
+from jack.support.aside import aside_of, put_back
 from jack.support.files import fsync_directory, printable
 from jack.support.own import remove_own
 
@@ -102,6 +103,8 @@ class Settling:
     def remove_part(self, download: Download) -> bool:
         """Remove the `.part` of a cancelled download when it is this download's own."""
         path, maker = download.part_path, maker_of(download)
+        with contextlib.suppress(OSError):
+            put_back(aside_of(path), path)  # a crash came in the middle
         if not maker.finds(path):
             return False
         if maker.inode is None and self._is_anothers(download):

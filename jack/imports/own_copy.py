@@ -6,13 +6,29 @@ import logging
 import os
 import stat
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from jack.errors import StorageError
 from jack.model import Download
-from jack.support.files import fsync_directory, is_listed, printable
+from jack.support.aside import aside_of, put_back
+from jack.support.files import is_listed, printable
+from jack.support.own import remove_own
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is on record of a file under its final name: no other file is taken for it."""
+
+    inode: int | None
+    size: int | None
+
+    def made(self, path: Path, status: os.stat_result) -> bool:
+        """See `Made`."""
+        is_it = stat.S_ISREG(status.st_mode) and status.st_ino == self.inode
+        return is_it and status.st_size == self.size and is_listed(path)
 
 
 def remove_own_copy(
@@ -24,40 +40,33 @@ def remove_own_copy(
     it is `needed` by another download, and never the last name of what is in a library: `libraries`
     is where the servers have put it, in our view; None where one did not say.
     """
-    path = download.dest_path
-    if not os.path.lexists(path):
-        return False
-    reason = _why_it_stays(download, folder, libraries, needed)
-    if reason is not None:
-        log.warning("download %d: %s stays: %s", download.id, printable(str(path)), reason)
-        return False
+    path, name = download.dest_path, printable(str(download.dest_path))
     try:
-        os.unlink(path)
-        fsync_directory(path.parent)
+        put_back(aside_of(path), path)  # a crash came in the middle
+        if not os.path.lexists(path):
+            return False
+        reason = _why_it_stays(path, folder, libraries, needed)
+        if reason is None:
+            finished = Finished(download.finished_inode, download.expected_bytes)
+            reason = remove_own(path, finished, may_be_linked=True)
     except (OSError, StorageError) as error:
         log.warning("download %d: removing our copy failed: %s", download.id, error)
         return False
-    log.info("download %d: imported, our copy %s is removed", download.id, printable(str(path)))
+    if reason is not None:
+        log.warning("download %d: %s stays: %s", download.id, name, reason)
+        return False
+    log.info("download %d: imported, our copy %s is removed", download.id, name)
     return True
 
 
 def _why_it_stays(
-    download: Download, folder: Path, libraries: Collection[Path | None], needed: bool
+    path: Path, folder: Path, libraries: Collection[Path | None], needed: bool
 ) -> str | None:
-    path = download.dest_path
     if path.parent != folder:
         return "it does not lie in completedPath"
-    try:
-        status = os.lstat(path)
-    except OSError as error:
-        return f"it cannot be looked at ({error.strerror})"
-    found = (stat.S_ISREG(status.st_mode), status.st_ino, status.st_size)
-    if found != (True, download.finished_inode, download.expected_bytes):
-        return "it is not the file that jack finished"
-    if not is_listed(path):
-        return "its name is spelled another way on the disk"
     if needed:
         return "another download of the same file is not imported yet"
+    status = os.lstat(path)
     reasons = (_why_only_copy(path, status, library) for library in libraries)
     return next(filter(None, reasons), None)
 

@@ -12,9 +12,20 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from jack.support.aside import aside_of, put_back
 from jack.support.files import fsync_directory, is_listed
 from jack.support.mounts import keeps_inodes
+
+NOT_MADE = "it is not the file this download made"
+
+
+class Made(Protocol):
+    """What is on record of a file that a download made."""
+
+    def made(self, path: Path, status: os.stat_result) -> bool:
+        """Whether the file at `path`, which has that `status`, is the one."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +79,27 @@ def hold(descriptor: int) -> bool:
     return True
 
 
-def remove_own(path: Path, maker: Maker) -> str | None:
-    """Remove the `.part` at `path`, durably, when it is the one that was made, has no other name,
-    and nobody is writing it. None when it is gone, else why it stays. Raises jack's StorageError.
+def remove_own(path: Path, made: Made, *, may_be_linked: bool = False) -> str | None:
+    """Remove the file at `path`, durably, when it is the one that was made, nobody is writing it,
+    and this is its only name or it `may_be_linked`. None when it is gone, else why it stays.
+
+    What comes in its place between the look and the removal is put back. Raises StorageError.
     """
+    aside = aside_of(path)
     try:
+        put_back(aside, path)  # left by a crash
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         return None if error.errno == errno.ENOENT else "it is not a plain file jack may read"
     try:
-        reason = _why_it_stays(path, descriptor, maker)
+        reason = _why_it_stays(path, descriptor, made, may_be_linked)
         if reason is None:
-            os.unlink(path)
+            os.rename(path, aside)
+            if os.path.samestat(os.fstat(descriptor), os.lstat(aside)):
+                os.unlink(aside)
+            else:
+                reason = NOT_MADE
+                put_back(aside, path)
     except OSError as error:
         return f"it cannot be removed ({error.strerror})"
     finally:
@@ -89,12 +109,14 @@ def remove_own(path: Path, maker: Maker) -> str | None:
     return reason
 
 
-def _why_it_stays(path: Path, descriptor: int, maker: Maker) -> str | None:
+def _why_it_stays(path: Path, descriptor: int, made: Made, may_be_linked: bool) -> str | None:
     with contextlib.suppress(OSError):  # no locks here: nobody else can have one
         if not hold(descriptor):
             return "it is being written by another download, or by another jack"
-    opened, named = os.fstat(descriptor), os.lstat(path)
-    same = (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino)
-    if not same or named.st_dev != os.stat(path.parent).st_dev or not maker.made(path, named):
-        return "it is not the file this download made"
-    return "it has a second name (a hard link)" if named.st_nlink > 1 else None
+    named = os.lstat(path)
+    same = os.path.samestat(os.fstat(descriptor), named)
+    if not same or named.st_dev != os.stat(path.parent).st_dev or not made.made(path, named):
+        return NOT_MADE
+    return (
+        "it has a second name (a hard link)" if named.st_nlink > 1 and not may_be_linked else None
+    )

@@ -323,7 +323,7 @@ def test_a_stub_that_vanishes_while_it_is_moved_is_no_trouble(
 def test_a_name_taken_over_and_over_ends_in_a_warning(
     path: Path, stub: Stub, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jack.blackhole.disposal._MAX_COPIES", 1)
+    monkeypatch.setattr("jack.support.aside.MAX_COPIES", 1)
     failed = path.parent / FAILED_FOLDER
     failed.mkdir()
     for name in ("X.torrent", "X (2).torrent"):

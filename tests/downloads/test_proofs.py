@@ -14,6 +14,8 @@ from jack.peers.protocol import connector_id
 from jack.store.handovers import Handovers, HandoverState
 from jack.store.proofs import Proofs
 from jack.support import waits
+from jack.support.aside import aside_of
+from jack.support.own import hold
 from jack.support.pauses import Pauses
 from tests.downloads.test_endings import server
 from tests.downloads.test_imports import FILM, ITEM, hash_at, prepared
@@ -204,6 +206,21 @@ def test_a_library_that_only_the_server_sees_is_believed(
     stepped: World, delivered: Download
 ) -> None:
     assert goes(stepped, delivered, Path("/nowhere/here/film.mkv"))
+
+
+def test_our_copy_stays_while_somebody_has_it_locked(stepped: World, delivered: Download) -> None:
+    with delivered.dest_path.open("rb") as file:
+        assert hold(file.fileno())
+        assert not goes(stepped, delivered, None)
+    assert goes(stepped, delivered, None)
+
+
+def test_a_removal_of_our_copy_that_a_crash_has_cut_off_is_finished(
+    stepped: World, delivered: Download
+) -> None:
+    delivered.dest_path.rename(aside_of(delivered.dest_path))
+    assert goes(stepped, delivered, None)
+    assert list(stepped.completed.iterdir()) == []
 
 
 # -- whose it is -----------------------------------------------------------------------------------
