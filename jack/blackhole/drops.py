@@ -44,8 +44,21 @@ class Verdict(enum.Enum):
     UNKNOWN_PEER = "unknown peer"
 
 
+@dataclass(frozen=True)
+class OpenStub:
+    """A stub that was taken and is no download yet."""
+
+    why: str
+    """A sentence for people."""
+    seconds: float | None
+    """In how many it is looked at again; None when it is its turn soon."""
+
+
 class StubOwner(Protocol):
     """Whom the stubs are handed to."""
 
     def accept(self, drop: Drop) -> Verdict:
         """Called in intake's thread, so it returns at once."""
+
+    def open_stubs(self) -> dict[str, OpenStub]:
+        """Those in memory, by the names of their files; called in any thread."""

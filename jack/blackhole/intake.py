@@ -22,7 +22,7 @@ from jack.blackhole.drops import Drop, StubOwner, Verdict
 from jack.blackhole.judge import Judge
 from jack.blackhole.names import concerns_intake, for_log
 from jack.blackhole.reasons import Left, Reasons
-from jack.blackhole.records import Records, State
+from jack.blackhole.seen import SeenNames, State
 from jack.blackhole.waiting import WaitingStub, waiting_stubs
 from jack.support.clock import Clock
 from jack.support.once import Once
@@ -76,7 +76,7 @@ class Intake:
         self._lookout = lookout
         self._clock = clock
         self._rescan_seconds = rescan_seconds
-        self._records = Records()
+        self._records = SeenNames()
         self._judge = Judge(folder, self._records, clock)
         self._found: deque[str] = deque()
         """Names to be looked at: what the last scan found, and what is due or was let go of."""
@@ -118,8 +118,9 @@ class Intake:
         return self._pause_seconds() <= 0
 
     def waiting_stubs(self, most: int = MOST_LISTED) -> list[WaitingStub]:
-        """What lies in the folder, is jack's and is not taken yet; from any thread."""
-        return waiting_stubs(self._folder, self._records, self._clock, most)
+        """What lies in the folder, is jack's and is no download yet; from any thread."""
+        opened = self._owner.open_stubs()
+        return waiting_stubs(self._folder, self._records, opened, self._clock, most)
 
     def _note(self, left: Left) -> None:
         if left.hints:

@@ -13,7 +13,7 @@ from typing import Final
 from jack.blackhole.drops import Drop
 from jack.blackhole.names import MAGNET_SUFFIX, for_log
 from jack.blackhole.reading import Snapshot, mark_of, snapshot
-from jack.blackhole.records import Record, Records, State
+from jack.blackhole.seen import Record, SeenNames, State
 from jack.blackhole.stub import MAX_STUB_BYTES, NoStub, announced_bytes, read_torrent
 from jack.model import Stub
 from jack.support.clock import Clock
@@ -36,7 +36,7 @@ _GONE = {errno.ENOENT, errno.ELOOP, errno.ENXIO}
 class Judge:
     """Looks at one name at a time, and keeps its record."""
 
-    def __init__(self, folder: Path, records: Records, clock: Clock) -> None:
+    def __init__(self, folder: Path, records: SeenNames, clock: Clock) -> None:
         self._folder = folder
         self._path = os.path.join(folder, "")  # joining pathlib paths costs as much as a stat
         self._records = records

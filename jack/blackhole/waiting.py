@@ -7,8 +7,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from jack.blackhole.describe import StubDetails, describe_stub
+from jack.blackhole.drops import OpenStub
 from jack.blackhole.reading import snapshot
-from jack.blackhole.records import Records, State
+from jack.blackhole.seen import SeenNames, State
 from jack.support.clock import Clock
 
 _WHY = {
@@ -32,19 +33,22 @@ class WaitingStub:
     """None when no time is set: it depends on others of its friend, the config or a scan."""
 
 
-def waiting_stubs(folder: Path, records: Records, clock: Clock, most: int) -> list[WaitingStub]:
+def waiting_stubs(
+    folder: Path, records: SeenNames, opened: dict[str, OpenStub], clock: Clock, most: int
+) -> list[WaitingStub]:
     """At most so many, in the order in which they came. Each file is read: no more than its name is
     in memory.
     """
     now = clock.now()
     found: list[WaitingStub] = []
     for name, record in records.all():
-        why, next_look = _WHY.get(record.state), None
-        if record.state is State.PUT_OFF:
-            note = records.notes.get(name)
-            why = note.why if note is not None else None
-            next_look = now + timedelta(seconds=record.until - clock.monotonic())
+        why, seconds = _WHY.get(record.state), None
+        if record.state is State.TAKEN and name in opened:
+            why, seconds = opened[name].why, opened[name].seconds
+        elif record.state is State.PUT_OFF and (note := records.notes.get(name)) is not None:
+            why, seconds = note.why, record.until - clock.monotonic()
         if why is not None and (read := _read(folder / name, now)) is not None:
+            next_look = now + timedelta(seconds=seconds) if seconds is not None else None
             found.append(WaitingStub(name, *read, why, next_look))
             if len(found) >= most:
                 break

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from jack.blackhole.disposal import park_failed_stub
-from jack.blackhole.drops import Drop, Verdict
+from jack.blackhole.drops import Drop, OpenStub, Verdict
 from jack.blackhole.reasons import Reasons
 from jack.downloads.claims import Claims
 from jack.downloads.friends import Friends
@@ -135,6 +135,18 @@ class Grabs:
         else:
             self._enqueue(pending)
         return Verdict.TAKEN
+
+    def open_stubs(self) -> dict[str, OpenStub]:
+        """Those in memory that have no answer yet, by the names of their files."""
+        with self._lock:
+            peers = {key[0]: pending.drop.stub.peer_id for key, pending in self._pending.items()}
+        return {name: self._open_stub(peer_id) for name, peer_id in peers.items()}
+
+    def _open_stub(self, peer_id: str) -> OpenStub:
+        seconds = self._friends.gate.closed_seconds(peer_id)
+        if seconds > 0:
+            return OpenStub(self._friends.gate.sentence(peer_id), seconds)
+        return OpenStub(f"{self._friends.name(peer_id)} is asked what it is", None)
 
     def waiting(self) -> int:
         """How many stubs are in memory that have no answer yet."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jack.blackhole.drops import Drop, Verdict
+from jack.blackhole.drops import Drop, OpenStub, Verdict
 from jack.blackhole.intake import Intake
 from jack.blackhole.reasons import Reasons
 from jack.blackhole.stub import build_stub
@@ -29,6 +29,7 @@ class Recipient:
         self.verdict = Verdict.TAKEN
         self.errors: list[Exception] = []
         self.during: Callable[[Drop], None] = lambda drop: None
+        self.opened: dict[str, OpenStub] = {}
 
     def accept(self, drop: Drop) -> Verdict:
         self.drops.put(drop)
@@ -36,6 +37,9 @@ class Recipient:
         if self.errors:
             raise self.errors.pop(0)
         return self.verdict
+
+    def open_stubs(self) -> dict[str, OpenStub]:
+        return self.opened
 
     def got(self) -> list[Drop]:
         """Everything handed on since the last call."""

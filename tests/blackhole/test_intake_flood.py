@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jack.blackhole import intake as module
-from jack.blackhole.drops import Drop, Verdict
+from jack.blackhole.drops import Drop, OpenStub, Verdict
 from jack.blackhole.reasons import MAX_HINTS
 from jack.blackhole.stub import build_stub
 from jack.model import Stub
@@ -37,6 +37,9 @@ class Owner:
         self.held[drop.stub.peer_id] += 1
         self.taken.append(drop)
         return Verdict.TAKEN
+
+    def open_stubs(self) -> dict[str, OpenStub]:
+        return {}
 
     def done_with(self, peer_id: str, intake: SteppedIntake) -> None:
         self.held[peer_id] = 0

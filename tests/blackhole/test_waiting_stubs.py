@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jack.blackhole.drops import Verdict
+from jack.blackhole.drops import OpenStub, Verdict
 from jack.blackhole.stub import build_stub, info_hash
 from tests.blackhole.conftest import PEER, Recipient, a_stub
 from tests.support.clock import START, FakeClock
@@ -59,6 +59,17 @@ def test_a_stub_put_off_says_why_and_when_it_is_asked_about_again(
     intake.step(0)
     assert intake.waiting_stubs() == []
     assert len(recipient.got()) == 2
+
+
+def test_a_stub_whose_friend_is_being_asked_says_so(
+    intake: SteppedIntake, folder: Path, recipient: Recipient, clock: FakeClock, whole: bytes
+) -> None:
+    (folder / "X.torrent").write_bytes(whole)
+    intake.step(0)
+    recipient.opened = {"X.torrent": OpenStub("ann cannot be reached", 40.0)}
+    [waiting] = intake.waiting_stubs()
+    assert waiting.why == "ann cannot be reached"
+    assert waiting.next_look == clock.now() + timedelta(seconds=40)
 
 
 def test_a_stub_of_an_unknown_friend_waits_until_he_is_known(

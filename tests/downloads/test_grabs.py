@@ -12,7 +12,7 @@ import pytest
 
 from jack.model import DownloadStatus, Stub
 from jack.peers.protocol import connector_id
-from tests.downloads.world import World
+from tests.downloads.world import World, held
 from tests.support.scripted_peer import Answer, ScriptedPeer, item_path
 from tests.support.waiting import eventually
 
@@ -79,6 +79,30 @@ def test_a_friend_who_is_down_at_the_grab_loses_nothing(
         stepped.advance(10)
     stepped.until(S.COMPLETED)
     assert len(waits(lines())) == 1, "one line for one outage"
+
+
+def test_a_stub_whose_friend_is_down_is_listed_with_the_reason_and_the_next_look(
+    stepped: World,
+) -> None:
+    url = stepped.absent_friend("ann")
+    stepped.start()
+    stepped.drop(url)
+    eventually(lambda: any(stub.next_look for stub in stepped.waiting_stubs()))
+    [waiting] = stepped.waiting_stubs()
+    assert (waiting.name, waiting.details.stub) == ("a.torrent", Stub(connector_id(url), ITEM))
+    assert "ann" in waiting.why
+    assert waiting.next_look is not None
+    assert waiting.next_look > stepped.now()
+
+
+def test_a_stub_whose_friend_does_not_answer_yet_is_listed(running: World) -> None:
+    peer, gate = running.friend(), threading.Event()
+    peer.script(item_path(ITEM), held(gate))
+    running.start()
+    running.drop(peer)
+    [waiting] = eventually(running.waiting_stubs)
+    assert (waiting.why, waiting.next_look) == ("ann is asked what it is", None)
+    gate.set()
 
 
 def waits(said: list[str]) -> list[str]:

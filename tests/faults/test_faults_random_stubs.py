@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from jack.blackhole.disposal import park_failed_stub, remove_stub
-from jack.blackhole.drops import Drop, Verdict
+from jack.blackhole.drops import Drop, OpenStub, Verdict
 from jack.model import Stub
 from tests.support.clock import FakeClock
 from tests.support.random_stubs import RandomStubs, expected
@@ -40,6 +40,9 @@ class Folder:
     def accept(self, drop: Drop) -> Verdict:
         self.taken.append((drop.name, drop.stub))
         return Verdict.TAKEN
+
+    def open_stubs(self) -> dict[str, OpenStub]:
+        return {}
 
     def look_for(self, seconds: float) -> None:
         """So many seconds pass, with looks in between."""

@@ -56,7 +56,7 @@ class Record:
         return is_new
 
 
-class Records:
+class SeenNames:
     """By name, with the notes that owners left. Changed by intake's thread only."""
 
     def __init__(self) -> None:
