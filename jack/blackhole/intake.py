@@ -26,12 +26,11 @@ from jack.blackhole.seen import SeenNames, State
 from jack.blackhole.waiting import WaitingStub, waiting_stubs
 from jack.support.clock import Clock
 from jack.support.once import Once
+from jack.support.waits import SCAN_GAP_SECONDS
 
 log = logging.getLogger(__name__)
 
 BUG_PAUSE_SECONDS: Final = 1.0
-SCAN_GAP_SECONDS: Final = 1.0
-"""Between a scan and the next one that a file event is the reason for."""
 SCAN_GAPS: Final = 20
 """That gap is so many times as long as the scan took, if that is more: of a folder with tens of
 thousands of names."""

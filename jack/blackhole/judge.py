@@ -17,15 +17,10 @@ from jack.blackhole.seen import Record, SeenNames, State
 from jack.blackhole.stub import MAX_STUB_BYTES, NoStub, announced_bytes, read_torrent
 from jack.model import Stub
 from jack.support.clock import Clock
+from jack.support.waits import REREAD_FOR_SECONDS, SOON_SECONDS, UNREADABLE_SAID_AFTER_SECONDS
 
 log = logging.getLogger(__name__)
 
-SOON_SECONDS: Final = 1.0
-"""When a file that is being written is looked at again without waiting for an event or a scan."""
-UNREADABLE_SAID_AFTER_SECONDS: Final = 60.0
-"""A file nobody has changed for this long is not just half written."""
-REREAD_FOR_SECONDS: Final = 600.0
-"""So long an unreadable file is read at every scan: a coarse mtime may hide its end."""
 RACY_SECONDS: Final = 2.0
 """A file read so soon after its mtime may change again under the same mtime (FAT keeps 2 s)."""
 

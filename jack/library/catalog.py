@@ -16,16 +16,16 @@ from jack.library.shared import OpenFile, Source, inodes, iso_time, open_shared
 from jack.model import MOVIES, TV, Release
 from jack.store.releases import ReleaseRow, Releases
 from jack.support.clock import Clock
-from jack.support.waits import FOLDER_RESCAN_SECONDS
+from jack.support.waits import (
+    FIRST_SCAN_PATIENCE_SECONDS,
+    FIRST_SCAN_WAIT_SECONDS,
+    FOLDER_RESCAN_SECONDS,
+)
 
 log = logging.getLogger(__name__)
 
-FIRST_SCAN_WAIT_SECONDS = 20.0
-"""How long a request waits for the very first scan; below the 30 s a peer waits for us."""
 FIRST_SCAN_WAITERS = 4
 """Of the eight threads that answer; another one reads the library."""
-FIRST_SCAN_PATIENCE_SECONDS = 1.0
-"""For the others, from the beginning of that scan: most libraries are read by then."""
 _MAX_NUMBER = 2**31
 _OTHER_KIND = {"movie": "episode", "episode": "movie"}
 

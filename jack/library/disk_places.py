@@ -10,15 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 
 from jack.errors import TransientError
+from jack.support.waits import DISK_PATIENCE_SECONDS, DISK_RETRY_SECONDS
 
 PLACES = 5
 """Of the eight threads that answer: the rest is for what needs no disk."""
 PLACES_PER_FOLDER = 3
 """So that a second disk is served while the first one hangs."""
-PATIENCE_SECONDS = 1.0
-"""Opening takes less than a millisecond. Places that were taken for longer are not free soon."""
-RETRY_AFTER_SECONDS = 20.0
-"""A disk is awake by then."""
 
 
 class DiskPlaces:
@@ -40,9 +37,9 @@ class DiskPlaces:
         with self._changed:
             while in_the_way := self._in_the_way(folder):
                 newest = max(since for _, since in in_the_way)
-                patience = newest + PATIENCE_SECONDS - self._monotonic()
+                patience = newest + DISK_PATIENCE_SECONDS - self._monotonic()
                 if patience <= 0:
-                    raise TransientError("the disk does not answer", RETRY_AFTER_SECONDS)
+                    raise TransientError("the disk does not answer", DISK_RETRY_SECONDS)
                 self._changed.wait(patience)
             place = (folder, self._monotonic())
             self._waiting.append(place)

@@ -20,9 +20,9 @@ from jack.store.group import GroupCommit
 from jack.store.migrations import check_version, create, migrate
 from jack.store.private import open_private, whose
 from jack.store.upgrade import keep_a_copy
+from jack.support.waits import BUSY_TIMEOUT_SECONDS
 
 FILE_NAME = "jack.db"
-BUSY_TIMEOUT_SECONDS = 20.0
 
 T = TypeVar("T")
 

@@ -78,11 +78,53 @@ PICTURE_SECONDS = 120.0
 """For one file to tell the size of its picture: a disk that wakes up takes fifteen, and at idle
 priority a busy machine is slow."""
 
+FIRST_SCAN_WAIT_SECONDS = 20.0
+"""For the very first look into the folders, of the first few who ask; below the 30 s a peer waits
+for us ..."""
+FIRST_SCAN_PATIENCE_SECONDS = 1.0
+"""... and of the others, from the beginning of that look: most libraries are read by then."""
+DISK_PATIENCE_SECONDS = 1.0
+"""For a place of those who wait for a disk. Opening takes less than a millisecond, so places that
+were taken for longer are not free soon ..."""
+DISK_RETRY_SECONDS = 20.0
+"""... and who got none is told to come back after this: a disk is awake by then."""
+
 # -- those who come to jack ------------------------------------------------------------------------
 WRONG_KEY_PAUSES = Pauses(0.5, 10.0)
 """Before the answer to a wrong key, from an address that has sent many ..."""
 WRONG_KEYS_FORGOTTEN_SECONDS = 600.0
 """... until it has sent none for so long."""
+
+REQUEST_SECONDS = 30.0
+"""For a whole request, from its first byte to the last; it is a few hundred bytes."""
+IDLE_CONNECTION_SECONDS = 120
+"""For the next request on a connection that is kept."""
+STALLED_FILE_SECONDS = 60.0
+"""A connection that carries a file stays, unless none of its bytes has left for so long."""
+SLOW_SECONDS = 60.0
+"""An upload that is too slow for so long gives its place to whoever asks for one."""
+MIN_RETRY_SECONDS = 1
+MAX_RETRY_SECONDS = 30
+"""What those are told for whom there is no room now, within these bounds: a film takes longer, but
+a place may be free sooner, and asking costs little."""
+GRACE_SECONDS = 5.0
+"""A place is kept so much longer for somebody who was told when to come back."""
+SENIORITY_SECONDS = 600.0
+"""Who comes back later than that has waited since then only."""
+
+# -- the watch folder ------------------------------------------------------------------------------
+SCAN_GAP_SECONDS = 1.0
+"""Between a scan and the next one that a file event is the reason for."""
+SOON_SECONDS = 1.0
+"""When a file that is being written is looked at again without waiting for an event or a scan."""
+UNREADABLE_SAID_AFTER_SECONDS = 60.0
+"""A file nobody has changed for this long is not just half written."""
+REREAD_FOR_SECONDS = 600.0
+"""So long an unreadable file is read at every scan: a coarse mtime may hide its end."""
+
+# -- the database ----------------------------------------------------------------------------------
+BUSY_TIMEOUT_SECONDS = 20.0
+"""For another process (`sqlite3`, a backup) to give the database free."""
 
 # -- the commands ----------------------------------------------------------------------------------
 STOP_SECONDS = 7.0

@@ -18,6 +18,7 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
 from waitress.task import WSGITask
 
+from jack.support.waits import REQUEST_SECONDS
 from jack.web.auth import HOLD_ANSWER
 from jack.web.crowd import home_of
 from jack.web.pace import MAX_QUANTUM_BYTES, UploadPace
@@ -34,8 +35,6 @@ TURN_BYTES = MAX_QUANTUM_BYTES
 """Sent to one connection before the others get their turn."""
 _UNREAD_BLOCKS = 16
 _UNREAD_BYTES = 16_384
-REQUEST_SECONDS = 30.0
-"""From its first byte to the last a request may take so long; it is a few hundred bytes."""
 UNREAD_ANSWER_BYTES = 65_536
 """Who has not read so much of our answers gets no further one."""
 _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)

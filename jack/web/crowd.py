@@ -9,14 +9,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from jack.support.waits import STALLED_FILE_SECONDS
+
 log = logging.getLogger(__name__)
 
 PER_ADDRESS = 32
 """Connections of one address, those beside that carry a file: a browser opens six, a friend's jack
 a dozen.
 """
-PATIENCE_SECONDS = 60.0
-"""A connection that carries a file stays, unless none of its bytes has left for so long."""
 LOG_SECONDS = 60.0
 _IPV6_PREFIX = 64
 """What one household gets of IPv6: all of it counts as one address."""
@@ -70,7 +70,7 @@ class Crowd:
 
     def _movable(self, connections: list[Connection]) -> list[Connection]:
         """In the order in which they leave: those an answer is being made for come last."""
-        alive_since = self._monotonic() - PATIENCE_SECONDS
+        alive_since = self._monotonic() - STALLED_FILE_SECONDS
         movable = [
             one for one in connections if not one.carries_file or one.moved_at_seconds < alive_since
         ]

@@ -18,6 +18,7 @@ from waitress.server import create_server
 from jack.errors import JackError, UserError
 from jack.support.congestion import ask_for_bbr
 from jack.support.ports import holder_of
+from jack.support.waits import IDLE_CONNECTION_SECONDS
 from jack.web.channel import FairChannel
 from jack.web.crowd import Crowd
 from jack.web.pace import UploadPace
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 
 MAX_REQUEST_BODY_BYTES = 65_536
 MAX_REQUEST_HEADER_BYTES = 32_768
-IDLE_CONNECTION_SECONDS = 120
 MAX_CONNECTIONS = 256
 MAX_PORT = 65_535
 LOOP_SECONDS = 1.0

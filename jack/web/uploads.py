@@ -9,20 +9,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from jack.support.waits import (
+    GRACE_SECONDS,
+    MAX_RETRY_SECONDS,
+    MIN_RETRY_SECONDS,
+    SENIORITY_SECONDS,
+    SLOW_SECONDS,
+)
 from jack.web.auth import Friend
 
-MIN_RETRY_SECONDS = 1
-MAX_RETRY_SECONDS = 30
-"""What those are told for whom there is no room now, within these bounds: a film takes longer, but
-a place may be free sooner, and asking costs little.
-"""
-GRACE_SECONDS = 5.0
-"""A place is kept so much longer for somebody who was told when to come back."""
-SENIORITY_SECONDS = 600.0
-"""Who comes back later than that has waited since then only."""
 SLOW_BYTES_PER_SECOND = 16 * 1024
-SLOW_SECONDS = 60.0
-"""An upload below that rate for so long gives its place to whoever asks for one."""
 LOOK_SECONDS = 1.0
 GUESS_BYTES_PER_SECOND = 1_000_000
 """Of an upload that has just begun; only Retry-After depends on it."""

@@ -19,6 +19,7 @@ from jack.library import disk_places
 from jack.library.catalog import FIRST_SCAN_WAITERS, Catalog
 from jack.library.folder_source import FolderSource
 from jack.peers.protocol import file_path
+from jack.support import waits
 from jack.web import readahead
 from jack.web.app import create_app
 from jack.web.auth import KeyGuard
@@ -137,10 +138,10 @@ class TestPlaces:
         with contextlib.ExitStack() as stack:
             for number in range(disk_places.PLACES):
                 stack.enter_context(places.wait_for(f"/{number}"))
-            now[0] = disk_places.PATIENCE_SECONDS
+            now[0] = waits.DISK_PATIENCE_SECONDS
             with pytest.raises(disk_places.TransientError) as caught, places.wait_for("/another"):
                 pass
-            assert caught.value.retry_after_seconds == disk_places.RETRY_AFTER_SECONDS
+            assert caught.value.retry_after_seconds == waits.DISK_RETRY_SECONDS
 
     def test_who_leaves_makes_room_for_the_one_who_waits(self) -> None:
         places = disk_places.DiskPlaces()
