@@ -70,14 +70,16 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
         watch = _Watch(signals, StateGuard(database, lock.path), clock)
         stack.enter_context(watch.excepthook())
         downloads = Downloads(database, clock)
+        peers = wiring.peers(config, clock)
+        stack.callback(peers.close)
         side: DownloadSide | None = None
         shown = DownloadsView(database, downloads, clock)
         if config.downloads is not None:
-            side = DownloadSide(config, config.downloads, database, clock)
+            side = DownloadSide(config, config.downloads, database, peers, clock)
             shown = side.shown
         steering = side.service.steering if side is not None else None
         if config.jack.api_key is not None:
-            start_http_side(config, database, shown, steering, clock, stack)
+            start_http_side(config, database, shown, steering, peers, clock, stack)
         if side is None:
             reconcile_without_downloads(downloads)
             start_control_side(config.jack.state_path, shown, None, database, stack)

@@ -21,11 +21,8 @@ from jack.blackhole.watcher import Watcher
 from jack.config import Config, DownloadsConfig, folders_mixed
 from jack.downloads.claims import Claims
 from jack.downloads.entry import Entry
-from jack.downloads.friends import Friends
-from jack.downloads.gate import PeerGate
 from jack.downloads.grabs import Grabs
 from jack.downloads.job import Job
-from jack.downloads.lanes import Lanes
 from jack.downloads.live import Live
 from jack.downloads.parts import Parts
 from jack.downloads.retry import RetryPolicy
@@ -35,7 +32,7 @@ from jack.downloads.view import DownloadsView
 from jack.errors import StateError
 from jack.imports.records import Records
 from jack.imports.telling import Imports
-from jack.peers.client import PeerClient
+from jack.peers.collection import Peers
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.store.facts import Facts
@@ -44,11 +41,10 @@ from jack.support.clock import Clock
 from jack.support.files import make_folders
 from jack.support.logs import Redactor
 from jack.support.threads import start as start_thread
-from jack.support.timer import Timer
 from jack.transfer.engine import Engine, TransferSettings
 from jack.transfer.sink import block_bytes
 from jack.transfer.space import SpaceLedger
-from jack.wiring import arr_server, peer
+from jack.wiring import arr_server, retry_pauses
 
 log = logging.getLogger(__name__)
 
@@ -73,22 +69,23 @@ class DownloadSide:
     """Everything between the blackhole folder and Radarr or Sonarr."""
 
     def __init__(
-        self, config: Config, settings: DownloadsConfig, database: Database, clock: Clock
+        self,
+        config: Config,
+        settings: DownloadsConfig,
+        database: Database,
+        peers: Peers,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._database = database
         self._clock = clock
-        self.timer = Timer(clock)
+        self._peers = peers
+        self.timer = peers.timer
         self._downloads = Downloads(database, clock, Redactor(config.secrets()).clean)
         self._facts = Facts(database)
         self._volumes = Volumes(self._downloads, self._facts)
-        self._policy = RetryPolicy(
-            settings.retry_base_delay_seconds,
-            settings.retry_max_delay_seconds,
-            settings.max_download_attempts,
-        )
-        self._jitter = random.Random().random  # noqa: S311  (spreads retries, guards nothing)
-        self._friends, self._lanes = self._build_friends(config)
+        self._policy = RetryPolicy(retry_pauses(settings), settings.max_download_attempts)
+        self._rng = random.Random()  # noqa: S311  (spreads retries, guards nothing)
         self._claims = Claims()
         self._settling = Settling(self._downloads, settings.watch_path)
         self._imports = self._build_imports(config)
@@ -101,7 +98,7 @@ class DownloadSide:
             database,
             self._downloads,
             self._claims,
-            self._friends,
+            self._peers,
             self.service,
             self._settling,
             self._imports,
@@ -127,20 +124,6 @@ class DownloadSide:
         """Why these downloads must not go on; mounting a disk can be the cause."""
         return self._ground.problem
 
-    def _build_friends(self, config: Config) -> tuple[Friends, Lanes]:
-        gate = PeerGate(self._clock)
-        connections = self._settings.max_concurrent_downloads + 2
-        clients = {
-            friend.id: PeerClient(peer(friend), connections, self._clock.now)
-            for friend in config.peers
-        }
-        lanes = Lanes(
-            len(clients),
-            gate.closed_seconds,
-            lambda seconds, peer_id, go: self.timer.after(seconds, go, ("lane", peer_id)),
-        )
-        return Friends(clients, gate, self._policy, self._jitter), lanes
-
     def _build_imports(self, config: Config) -> Imports:
         unlinks, completed = self._settings.unlink_imported_files, self._settings.completed_path
         records = Records(
@@ -161,9 +144,9 @@ class DownloadSide:
             self._downloads,
             self._claims,
             engine,
-            self._friends,
+            self._peers,
             self._policy,
-            self._jitter,
+            self._rng,
             self._clock,
             self.live,
         )
@@ -171,16 +154,15 @@ class DownloadSide:
             database=self._database,
             downloads=self._downloads,
             claims=self._claims,
-            friends=self._friends,
+            peers=self._peers,
             timer=self.timer,
-            lanes=self._lanes,
             job=job,
             settling=self._settling,
             imports=self._imports,
             policy=self._policy,
             clock=self._clock,
             slots=self._settings.max_concurrent_downloads,
-            has_space=space.can_hold,
+            space=space,
             volumes=self._volumes,
             stubs=self.reasons,
         )
@@ -189,14 +171,12 @@ class DownloadSide:
     def _build_grabs(self) -> Grabs:
         return Grabs(
             database=self._database,
-            friends=self._friends,
+            peers=self._peers,
             claims=self._claims,
-            lanes=self._lanes,
             policy=self._policy,
-            jitter=self._jitter,
+            rng=self._rng,
             max_file_bytes=self._settings.max_file_bytes,
-            revive=self._entry.revive,
-            register=self._entry.register,
+            entry=self._entry,
             imports=self._imports,
             stubs=self.reasons,
         )
@@ -238,7 +218,7 @@ class DownloadSide:
         log.info(
             "jack is up: %d downloads go on, %d friends, watching %s by %s",
             count,
-            len(self._friends),
+            len(self._peers),
             self._settings.watch_path,
             self._watcher.describes,
         )
@@ -247,7 +227,7 @@ class DownloadSide:
         """Whether all that is left to do waits for its time, for the folder or for a person. Looked
         at twice: the one may have handed over to the other meanwhile.
         """
-        parts = (self.service, self._lanes, self.timer)
+        parts = (self.service, self._peers, self.timer)
         return all(part.is_idle for part in (*parts, *parts))
 
     def stop(self, seconds: float) -> bool:
@@ -256,17 +236,15 @@ class DownloadSide:
         """
         self._watcher.stop()
         self.reasons.wake()
-        self._grabs.stop()
+        self._peers.stop()
         self.service.stop()
-        self._lanes.close()
         self.timer.stop()
         ended = self.service.join(seconds)
-        ended = self._lanes.join(1.0) and ended
+        ended = self._peers.join(1.0) and ended
         ended = self._imports.stop(1.0) and ended
         for thread in self.threads:
             thread.join(1.0)
         self._settling.flush()
-        self._friends.close()
         return ended and not any(thread.is_alive() for thread in self.threads)
 
     def _spawn(self, name: str, work: Callable[[], None]) -> None:

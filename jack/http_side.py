@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 from jack.config import Config
 from jack.library.sharing import Sharing
-from jack.peers.client import PeerClient
-from jack.peers.search import ASKS_PER_PEER, PeerSearch
+from jack.peers.collection import Peers
+from jack.peers.search import PeerSearch
 from jack.store.database import Database
 from jack.store.lock import FILE_NAME as LOCK_NAME
 from jack.support.clock import Clock
@@ -23,7 +23,7 @@ from jack.web.server import Server, check_free, listen
 from jack.web.status import Shown, status_blueprint
 from jack.web.torznab import torznab_blueprint
 from jack.web.uploads import UploadGate
-from jack.wiring import arr_server, peer
+from jack.wiring import arr_server
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ def start_http_side(
     database: Database,
     shown: Shown,
     steering: Steers | None,
+    peers: Peers,
     clock: Clock,
     stack: ExitStack,
 ) -> None:
@@ -64,14 +65,14 @@ def start_http_side(
     names = [friend.name for friend in friends]
     uploads = UploadGate(config.share.max_uploads, names, clock.monotonic)
     lists = UploadGate(MAX_LONG_LISTS, names, clock.monotonic)
-    peers = peer_blueprint(sharing.catalog, guard, uploads, config.jack.state_path, lists)
-    search = _friends_search(config, clock, stack)
+    api = peer_blueprint(sharing.catalog, guard, uploads, config.jack.state_path, lists)
+    search = PeerSearch(peers, clock)
     base = config.jack.internal_url or f"http://127.0.0.1:{config.jack.port}"
     links = DownloadLinks(base, config.jack.api_key.reveal())
     rate = config.share.upload_bytes_per_second
     status = status_blueprint(guard, shown, config.jack.state_path)
     manage = manage_blueprint(shown, steering, guard, config.jack.state_path)
-    app = create_app([peers, status, manage, torznab_blueprint(search, guard, links, clock)])
+    app = create_app([api, status, manage, torznab_blueprint(search, guard, links, clock)])
     pace = UploadPace(rate) if rate else None
     listener = listen(ANY_ADDRESS, config.jack.port)
     enter, proxies = database.keep_connection, Proxies(config.jack.proxies)
@@ -81,12 +82,3 @@ def start_http_side(
     server.start()
     sharing.start()
     log.info("friends reach jack on port %d", server.port)
-
-
-def _friends_search(config: Config, clock: Clock, stack: ExitStack) -> PeerSearch:
-    clients = {
-        friend.id: PeerClient(peer(friend), ASKS_PER_PEER, clock.now) for friend in config.peers
-    }
-    for client in clients.values():
-        stack.callback(client.close)
-    return PeerSearch(clients, clock)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from jack.arr.api import ArrServer
 from jack.arr.registration import Destination, Registrar, RegistrationSettings
-from jack.config import Config, PeerConfig, ServerConfig
-from jack.peers.client import Peer
+from jack.config import Config, DownloadsConfig, PeerConfig, ServerConfig
+from jack.peers.collection import Peers
+from jack.peers.peer_client import PeerEntry
+from jack.peers.search import ASKS_PER_PEER
 from jack.support.clock import Clock
+from jack.support.pauses import Pauses
+from jack.support.waits import SEARCH_PAUSES
 
 
 def arr_server(server: ServerConfig) -> ArrServer:
@@ -21,11 +25,25 @@ def arr_server(server: ServerConfig) -> ArrServer:
     )
 
 
-def peer(friend: PeerConfig) -> Peer:
+def peer_entry(friend: PeerConfig) -> PeerEntry:
     """A friend of the config."""
     headers = {name: value.reveal() for name, value in friend.headers.items()}
     ca_file = str(friend.ca_file) if friend.ca_file else None
-    return Peer(friend.id, friend.name, friend.url, friend.api_key.reveal(), headers, ca_file)
+    return PeerEntry(friend.id, friend.name, friend.url, friend.api_key.reveal(), headers, ca_file)
+
+
+def peers(config: Config, clock: Clock) -> Peers:
+    """Everybody of the config's `peers`, for downloads and searches alike."""
+    downloads = config.downloads
+    connections = ASKS_PER_PEER + 2 + (downloads.max_concurrent_downloads if downloads else 0)
+    pauses = retry_pauses(downloads) if downloads else SEARCH_PAUSES
+    return Peers([peer_entry(friend) for friend in config.peers], pauses, connections, clock)
+
+
+def retry_pauses(downloads: DownloadsConfig) -> Pauses:
+    """Between tries, of one file or to reach a peer."""
+    first = downloads.retry_base_delay_seconds
+    return Pauses(first, max(first, downloads.retry_max_delay_seconds))
 
 
 def registrar(config: Config, clock: Clock) -> Registrar | None:

@@ -59,6 +59,6 @@ def test_servers_and_friends_keep_what_the_config_says(tmp_path: Path) -> None:
     server = wiring.arr_server(read.servers[0])
     assert (server.name, server.kind, server.url, server.api_key) == ("R", "radarr", URL, "k-arr")
     assert (server.path_map, server.headers) == ((("/t", "/data"),), {"X-Id": "secret-1"})
-    friend = wiring.peer(read.peers[0])
+    friend = wiring.peer_entry(read.peers[0])
     assert (friend.id, friend.name, friend.url) == (read.peers[0].id, "f", URL)
     assert (friend.api_key, friend.ca_file) == ("k-peer", "/ca.pem")

@@ -13,7 +13,7 @@ from jack.doctor.findings import Finding, fail, ok, warn, without_name
 from jack.errors import JackError, PeerRefused, PeerUnreachable, TransientError
 from jack.model import Release, Validator
 from jack.peers import protocol
-from jack.peers.client import PeerClient
+from jack.peers.peer_client import PeerClient
 from jack.peers.query import Question
 from jack.support.clock import Clock
 from jack.support.files import shown
@@ -42,7 +42,7 @@ class _Piece:
 
 def peer_findings(friend: PeerConfig, clock: Clock) -> Iterator[Finding]:
     """Everything about one friend; ends with the first thing that makes the rest pointless."""
-    client = PeerClient(wiring.peer(friend), 2, clock.now)
+    client = PeerClient(wiring.peer_entry(friend), 2, clock)
     try:
         yield from _Visit(client, clock).findings()
     except JackError as error:
@@ -70,11 +70,11 @@ class _Visit:
     def __init__(self, client: PeerClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
-        self._who = f"friend {client.peer.name}"
+        self._who = f"friend {client.entry.name}"
 
     def findings(self) -> Iterator[Finding]:
         version = self._client.handshake(Wire())
-        is_tls = self._client.peer.url.lower().startswith("https:")
+        is_tls = self._client.entry.url.lower().startswith("https:")
         how = "TLS" if is_tls else "plain HTTP"
         yield ok(f"{self._who}: reachable by {how}, the key is accepted")
         if not is_tls:
@@ -186,13 +186,13 @@ class _Visit:
 
     def _check_status(self, status: int, headers: Mapping[str, str]) -> None:
         if status not in {200, 206}:
-            name, now = self._client.peer.name, self._clock.now()
+            name, now = self._client.entry.name, self._clock.now()
             raise error_for_status(name, "the file", status, headers, now)
 
     def _read(self, raw: Any, wire: Wire, most: int, start: float) -> bytes:
         """Until the end, `most` bytes or SPEED_SECONDS after `start`."""
         got = bytearray()
-        who = self._client.peer.name
+        who = self._client.entry.name
         with translated(who, wire), wire.deadline(2 * SPEED_SECONDS, f"{who}: {most} bytes"):
             while len(got) < most and self._clock.monotonic() - start < SPEED_SECONDS:
                 block = raw.read1(min(_BLOCK, most - len(got)), decode_content=False)

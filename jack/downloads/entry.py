@@ -11,7 +11,6 @@ from pathlib import Path
 from jack.blackhole.drops import Drop
 from jack.downloads.claims import Claims
 from jack.downloads.explain import size_text
-from jack.downloads.friends import Friends
 from jack.downloads.naming import Naming
 from jack.downloads.retry import RetryPolicy
 from jack.downloads.service import DownloadService
@@ -19,6 +18,7 @@ from jack.downloads.settling import Settling
 from jack.downloads.steering import CANCELLED_BY_USER
 from jack.imports.telling import Imports
 from jack.model import FINISHED, Download, DownloadStatus, Release
+from jack.peers.collection import Peers
 from jack.peers.protocol import release_to_json
 from jack.store.database import Database
 from jack.store.downloads import Downloads
@@ -36,7 +36,7 @@ class Entry:
         database: Database,
         downloads: Downloads,
         claims: Claims,
-        friends: Friends,
+        peers: Peers,
         service: DownloadService,
         settling: Settling,
         imports: Imports,
@@ -47,7 +47,7 @@ class Entry:
         self._database = database
         self._downloads = downloads
         self._claims = claims
-        self._friends = friends
+        self._peers = peers
         self._service = service
         self._settling = settling
         self._imports = imports
@@ -121,7 +121,7 @@ class Entry:
             torrent_filename=drop.name,
             stub_fingerprint=drop.fingerprint,
             peer_id=drop.stub.peer_id,
-            peer_name=self._friends.name(drop.stub.peer_id),
+            peer_name=self._peers.name(drop.stub.peer_id),
             release=release,
             release_json=release_to_json(release),
             dest_path=dest,
@@ -147,7 +147,7 @@ class Entry:
 
     def _resume(self) -> int:
         """Only ids are in memory: there may be tens of thousands."""
-        now, longest = self._clock.now(), max(MAX_WAIT_SECONDS, self._policy.max_seconds)
+        now, longest = self._clock.now(), max(MAX_WAIT_SECONDS, self._policy.pauses.longest)
         waits: dict[float, array[int]] = {}
         for download_id, due, written in self._downloads.due():
             # A clock behind the row's own time is wrong (a board without a battery starts in 1970):

@@ -1,27 +1,26 @@
-"""Downloads whose peer is left alone or not yet proven: one probe goes ahead, in the peer's lane,
-for all of them.
+"""Why downloads wait whose peer is left alone or not yet proven: the rows say so, and after long
+enough they fail.
 
-So a friend who is down costs one request per look, never a transfer slot.
+The peer itself knows whom it holds up, and sends one probe ahead of all of them: a friend who is
+down costs one request per look, never a transfer slot.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
-from jack.downloads.friends import Friends
-from jack.downloads.lanes import Lanes
-from jack.downloads.retry import SHORTAGE_LOOK_SECONDS, RetryPolicy
-from jack.errors import Interrupted, JackError, PeerRefused, PeerUnreachable, Shortage, StorageError
+from jack.blackhole.reasons import Reasons
+from jack.downloads.retry import RetryPolicy
+from jack.errors import JackError, PeerRefused, PeerUnreachable, StorageError
 from jack.model import Download, DownloadStatus, WaitReason
+from jack.peers.collection import Peers
+from jack.peers.peer import Peer
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import Clock
-from jack.support.http import Wire
-from jack.support.shortage import as_shortage
-from jack.support.timer import Timer
 
 log = logging.getLogger(__name__)
 
@@ -31,155 +30,123 @@ _REASONS: dict[type[JackError], WaitReason] = {
 }
 
 
+class Stepper(Protocol):
+    """Who gives downloads their next step, and ends them."""
+
+    def go_on(self, ids: Sequence[int]) -> None:
+        """Give them their next step."""
+
+    def failed(self, download: Download, sentence: str) -> None:
+        """For good."""
+
+
 class HeldDownloads:
-    """Ids held back per peer. `go_on` gives all of a peer their next step; `give_up` fails one for
-    good.
-    """
+    """Follows the peers, and keeps the rows of their downloads true."""
 
     def __init__(
         self,
         database: Database,
         downloads: Downloads,
-        friends: Friends,
-        lanes: Lanes,
-        timer: Timer,
+        peers: Peers,
+        stubs: Reasons,
         policy: RetryPolicy,
         clock: Clock,
-        go_on: Callable[[Sequence[int]], None],
-        give_up: Callable[[Download, str], None],
+        stepper: Stepper,
     ) -> None:
         self._database = database
         self._downloads = downloads
-        self._friends = friends
-        self._lanes = lanes
-        self._timer = timer
+        self._peers = peers
+        self._stubs = stubs
         self._policy = policy
         self._clock = clock
-        self._go_on = go_on
-        self._give_up = give_up
-        self._lock = threading.Lock()
-        self._held: dict[str, set[int]] = {}
-        self._probes: dict[str, Wire] = {}
-        self._stopping = False
+        self._stepper = stepper
 
-    def hold(self, download: Download) -> None:
-        """Keep the download until its peer answers; the first one held sends the probe."""
-        with self._lock:
-            self._held.setdefault(download.peer_id, set()).add(download.id)
-        pause = self._friends.gate.closed_seconds(download.peer_id)
-        if pause <= 0:
-            self._probe(download.peer_id)
-            return
-        until = self._clock.now() + timedelta(seconds=pause)
-        sentence = self._friends.gate.sentence(download.peer_id)
-        if not _says(download, sentence, until):
-            self._downloads.wait(
-                download.id, WaitReason.COOLDOWN, sentence, until, download.fruitless_attempts
-            )
-        self._look_later(download.peer_id, pause)
+    def has_peer(self, download: Download) -> bool:
+        """False when its peer is not in the config; the row then says so."""
+        if self._peers.get(download.peer_id) is not None:
+            return True
+        self._downloads.wait(
+            download.id,
+            WaitReason.UNKNOWN_PEER,
+            f"the friend {download.peer_name} ({download.peer_id}) is not in the config any more:"
+            " add the peer again, or cancel this download",
+            None,
+            download.fruitless_attempts,
+        )
+        return False
 
-    def note_pause(self, peer_id: str, error: JackError) -> None:
-        """Something else than our probe closed the peer's gate, and the probe stands still behind
-        it: those held back must not look as if they only waited for a slot.
+    def keeps(self, download: Download, *, unproven: bool) -> bool:
+        """Whether the download has to wait until its peer may be asked; with `unproven` also until
+        it has answered somebody.
         """
-        with self._lock:
-            if not self._held.get(peer_id):
-                return
-        self._tell(peer_id, error)
-        self._look_later(peer_id, self._friends.gate.closed_seconds(peer_id))
+        peer = self._peers.get(download.peer_id)
+        if peer is None:
+            return True
+        if peer.closed_seconds <= 0 and (peer.is_proven or not unproven):
+            return False
+        pause = peer.hold(download.id)
+        until = self._clock.now() + timedelta(seconds=pause)
+        if pause > 0 and not _says(download, peer.why_closed, until):
+            fruitless = download.fruitless_attempts
+            self._downloads.wait(
+                download.id, WaitReason.COOLDOWN, peer.why_closed, until, fruitless
+            )
+        return True
 
     def let_go(self, download: Download) -> None:
-        """The download has settled some other way."""
-        with self._lock:
-            self._held.get(download.peer_id, set()).discard(download.id)
+        """It has settled some other way."""
+        peer = self._peers.get(download.peer_id)
+        if peer is not None:
+            peer.let_go([download.id])
 
-    def note_failure(self, peer_id: str, error: JackError) -> None:
-        """Say in all rows of the peer why they wait; after a long time without an answer they
-        fail.
+    def hurry(self, download: Download) -> None:
+        """A person wants its peer to be asked at once."""
+        peer = self._peers.get(download.peer_id)
+        if peer is not None:
+            peer.ask_now()
+
+    # -- what peers tell ---------------------------------------------------------------------------
+
+    def go_on(self, ids: Sequence[int]) -> None:
+        self._stepper.go_on(ids)
+
+    def joined(self, peer: Peer) -> None:
+        """What waited for a peer to be in the config again goes on."""
+        with self._database.connection():
+            waiting = self._downloads.with_status(DownloadStatus.WAITING)
+            ids = [download.id for download in waiting if download.peer_id == peer.id]
+        self._stepper.go_on(ids)
+        self._stubs.room(peer.id)
+
+    def paused(self, peer: Peer, error: JackError) -> None:
+        """Say in all rows of the peer why they wait: also those held back for a probe must not look
+        as if they only waited for a slot. After a long time without an answer they fail.
         """
-        seconds = self._friends.gate.failing_seconds(peer_id)
+        if not (peer.holds_any or isinstance(error, (PeerUnreachable, PeerRefused))):
+            return
+        try:
+            with self._database.connection():
+                self._tell(peer, error)
+        except StorageError as trouble:  # must not end the looking
+            log.error("%s; why its downloads wait is not recorded: %s", error, trouble)
+
+    def _tell(self, peer: Peer, error: JackError) -> None:
+        seconds = peer.failing_seconds
         if seconds >= self._policy.unreachable_patience_seconds and not isinstance(
             error, PeerRefused
         ):
-            self._give_all_up(peer_id, f"{error}; it has been like that for {seconds:.0f} s")
+            self._give_all_up(peer, f"{error}; it has been like that for {seconds:.0f} s")
             return
-        until = self._clock.now() + timedelta(seconds=self._friends.gate.closed_seconds(peer_id))
+        until = self._clock.now() + timedelta(seconds=peer.closed_seconds)
         reason = _REASONS.get(type(error), WaitReason.COOLDOWN)
-        self._downloads.hold_peer(peer_id, reason, str(error), until)
+        self._downloads.hold_peer(peer.id, reason, str(error), until)
 
-    def _give_all_up(self, peer_id: str, sentence: str) -> None:
-        held = self._take(peer_id)
-        try:
-            while held:
-                download = self._downloads.get(held[-1])
-                if download is not None:
-                    self._give_up(download, sentence)
-                held.pop()
-        finally:
-            with self._lock:  # what the database did not take is tried at the next look
-                self._held.setdefault(peer_id, set()).update(held)
-
-    def stop(self) -> None:
-        with self._lock:
-            self._stopping = True
-            probes = list(self._probes.values())
-        for wire in probes:
-            wire.abort(Interrupted("jack is stopping"))
-
-    def _take(self, peer_id: str) -> list[int]:
-        with self._lock:
-            return sorted(self._held.pop(peer_id, set()))
-
-    def _look_later(self, peer_id: str, seconds: float) -> None:
-        self._timer.after(seconds, lambda: self._look(peer_id), ("peer", peer_id))
-
-    def _look(self, peer_id: str) -> None:
-        """The peer may be asked again: its downloads go on, or one probe goes ahead of them."""
-        pause = self._friends.gate.closed_seconds(peer_id)
-        if pause > 0:
-            self._look_later(peer_id, pause)
-        elif self._friends.gate.is_proven(peer_id):
-            self._go_on(self._take(peer_id))
-        else:
-            self._probe(peer_id)
-
-    def _probe(self, peer_id: str) -> None:
-        with self._lock:
-            if peer_id in self._probes or self._stopping or not self._held.get(peer_id):
-                return
-            self._probes[peer_id] = wire = Wire()
-        self._lanes.submit(peer_id, lambda: self._run_probe(peer_id, wire), first=True)
-
-    def _run_probe(self, peer_id: str, wire: Wire) -> None:
-        """In the peer's lane: is anybody there?"""
-        client = self._friends.client(peer_id)
-        try:
-            self._database.keep_connection()
-            if client is not None:
-                client.probe(wire)
-                self._friends.note_answer(peer_id)
-        except Interrupted:
-            return
-        except (Shortage, MemoryError) as error:
-            log.error("a look at peer %s: %s; next look in 5 s", peer_id, as_shortage(error))
-            self._look_later(peer_id, SHORTAGE_LOOK_SECONDS)
-            return
-        except JackError as error:
-            if self._friends.note_error(peer_id, error) is None:
-                self._friends.note_answer(peer_id)  # nonsense, but an answer: the files will tell
-            else:
-                self._tell(peer_id, error)
-        finally:
-            with self._lock:
-                self._probes.pop(peer_id, None)
-        self._look(peer_id)
-
-    def _tell(self, peer_id: str, error: JackError) -> None:
-        """A row that cannot be written now must not end the looking."""
-        try:
-            self.note_failure(peer_id, error)
-        except StorageError as trouble:
-            log.error("%s; why its downloads wait is not recorded: %s", error, trouble)
+    def _give_all_up(self, peer: Peer, sentence: str) -> None:
+        for download_id in peer.held():
+            download = self._downloads.get(download_id)
+            if download is not None:
+                self._stepper.failed(download, sentence)
+            peer.let_go([download_id])  # what the database did not take is tried at the next look
 
 
 def _says(download: Download, sentence: str, until: datetime) -> bool:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import threading
 from typing import Protocol
 
 from jack.downloads.adoption import AskVersion
 from jack.downloads.claims import Claims
-from jack.downloads.friends import Friends
 from jack.downloads.live import Live
 from jack.downloads.remote import Exchanges, RemoteFile
 from jack.downloads.retry import (
     DATABASE_RETRY_SECONDS,
-    SHORTAGE_LOOK_SECONDS,
     GiveUp,
-    Jitter,
     RetryPolicy,
     Trial,
     Wait,
@@ -33,11 +31,14 @@ from jack.errors import (
     StorageError,
 )
 from jack.model import Download, WaitReason
+from jack.peers.collection import Peers
+from jack.peers.peer import Peer
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import Clock
 from jack.support.http import Wire
 from jack.support.shortage import as_shortage
+from jack.support.waits import SHORTAGE_LOOK_SECONDS
 from jack.transfer.engine import Engine, Progress, TransferState
 
 log = logging.getLogger(__name__)
@@ -89,9 +90,9 @@ class Job:
         downloads: Downloads,
         claims: Claims,
         engine: Engine,
-        friends: Friends,
+        peers: Peers,
         policy: RetryPolicy,
-        jitter: Jitter,
+        rng: random.Random,
         clock: Clock,
         live: Live,
     ) -> None:
@@ -99,9 +100,9 @@ class Job:
         self._downloads = downloads
         self._claims = claims
         self._engine = engine
-        self._friends = friends
+        self._peers = peers
         self._policy = policy
-        self._jitter = jitter
+        self._rng = rng
         self._clock = clock
         self._live = live
         self._lock = threading.Lock()
@@ -177,39 +178,44 @@ class Job:
         adopted = desk.adopt(before)
         if adopted:
             return None
-        client = self._friends.client(before.peer_id)
+        peer = self._peers.get(before.peer_id)
         may_stand = os.path.lexists(before.dest_path)
         download = self._downloads.begin_attempt(before, may_stand=may_stand)
-        if download is None or client is None:
+        if download is None or peer is None:
             return None
         progress = Progress(received_offset=download.downloaded_bytes)
         try:
-            remote = RemoteFile(client, download.item_id, self._clock, exchanges)
+            remote = RemoteFile(peer.client, download.item_id, self._clock, exchanges)
             if adopted is None and desk.adopt(download, remote.validator):
                 return None
             with self._live.running(download.id, progress):
-                size = self._transfer(download, remote, exchanges.transfer, progress)
+                size = self._transfer(download, peer, remote, exchanges.transfer, progress)
         except Interrupted:
             return None
         except NameTaken as error:
             if desk.moved(download, error):
                 return Wait(WaitReason.RETRY, 0.0, before.fruitless_attempts)
-            return self._failed_attempt(before, download, progress, error, desk)
+            return self._failed_attempt(before, download, peer, progress, error, desk)
         except JackError as error:
-            return self._failed_attempt(before, download, progress, error, desk)
+            return self._failed_attempt(before, download, peer, progress, error, desk)
         except Exception as error:  # a bug: the traceback for us, a sentence for the user
             shortage = as_shortage(error)
             if shortage is not None:
-                return self._failed_attempt(before, download, progress, shortage, desk)
+                return self._failed_attempt(before, download, peer, progress, shortage, desk)
             log.exception("download %d (%s) hit a bug", download.id, download.filename)
             desk.failed(download, _BUG.format(type(error).__name__))
             return None
-        self._friends.note_answer(download.peer_id)
+        peer.answered()
         desk.completed(download, size)
         return None
 
     def _transfer(
-        self, download: Download, remote: RemoteFile, wire: Wire, progress: Progress
+        self,
+        download: Download,
+        peer: Peer,
+        remote: RemoteFile,
+        wire: Wire,
+        progress: Progress,
     ) -> int:
         ledger = RowLedger(self._database, self._downloads, download, remote)
         ended = self._ended_at.pop(download.id, None)
@@ -221,7 +227,7 @@ class Job:
             expected=download.expected_bytes,
             release_size=download.release_size,
             validator=download.validator,
-            use_if_range=self._friends.honours_if_range(download.peer_id),
+            use_if_range=peer.honours_if_range(),
             fruitless=download.fruitless_attempts,
             is_old=ended is None or self._clock.monotonic() - ended > OLD_SECONDS,
             announced=download.announced_bytes,
@@ -234,12 +240,13 @@ class Job:
             raise
         finally:
             if progress.if_range_ignored:
-                self._friends.note_if_range_ignored(download.peer_id)
+                peer.note_if_range_ignored()
 
     def _failed_attempt(
         self,
         before: Download,
         download: Download,
+        peer: Peer,
         progress: Progress,
         error: JackError,
         desk: Desk,
@@ -248,15 +255,15 @@ class Job:
         brought = progress.end_offset - min(begun_at, before.best_bytes)
         pause = None
         if not isinstance(error, (StorageError, PermanentError)):
-            pause = self._friends.note_error(download.peer_id, error)
+            pause = peer.failed(error)
         trial = Trial(
             brought_bytes=brought >= FRUITFUL_BYTES,
             fruitless=before.fruitless_attempts,
             was_protocol_error=before.wait_reason is WaitReason.PROTOCOL,
             peer_pause_seconds=pause,
-            unreachable_seconds=self._friends.gate.failing_seconds(download.peer_id),
+            unreachable_seconds=peer.failing_seconds,
         )
-        verdict = judge(self._policy, trial, error, self._jitter)
+        verdict = judge(self._policy, trial, error, self._rng.random)
         if isinstance(verdict, GiveUp):
             desk.failed(download, verdict.sentence)
             return None

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from jack.blackhole.reasons import Reasons
 from jack.downloads.claims import Claims
-from jack.downloads.friends import Friends
 from jack.downloads.job import Job
-from jack.downloads.lanes import Lanes
 from jack.downloads.retry import RetryPolicy
 from jack.downloads.settling import Settling
 from jack.imports.telling import Imports
+from jack.peers.collection import Peers
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.store.volumes import Volumes
 from jack.support.clock import Clock
 from jack.support.timer import Timer
+from jack.transfer.space import SpaceLedger
 
 
 @dataclass(frozen=True)
@@ -28,15 +26,14 @@ class Parts:
     database: Database
     downloads: Downloads
     claims: Claims
-    friends: Friends
+    peers: Peers
     timer: Timer
-    lanes: Lanes
     job: Job
     settling: Settling
     imports: Imports
     policy: RetryPolicy
     clock: Clock
     slots: int
-    has_space: Callable[[Path, int], bool]
+    space: SpaceLedger
     volumes: Volumes
     stubs: Reasons

@@ -10,7 +10,7 @@ from typing import Any
 
 from jack.errors import Interrupted, JackError
 from jack.model import Release, Validator
-from jack.peers.client import PeerClient
+from jack.peers.peer_client import PeerClient
 from jack.support.clock import Clock
 from jack.support.http import Wire
 from jack.transfer import ranges
@@ -63,7 +63,7 @@ class RemoteFile:
 
     @property
     def who(self) -> str:
-        return self._client.peer.name
+        return self._client.entry.name
 
     def release(self) -> Release:
         return self._client.get_release(self._item_id, self._exchanges.beside())

@@ -20,16 +20,13 @@ from jack.errors import (
     TransientError,
 )
 from jack.model import WaitReason
+from jack.support.pauses import Pauses
+from jack.support.waits import SHORTAGE_LOOK_SECONDS
 
 SPACE_LOOK_SECONDS = 5.0
 """How often a download that waits for free space is looked at; costs one statvfs."""
 STORAGE_LOOK_SECONDS = 30.0
 DATABASE_RETRY_SECONDS = 30.0
-SHORTAGE_LOOK_SECONDS = 5.0
-"""A machine that has run out of threads, descriptors or memory has some again soon, or never."""
-REFUSED_FACTOR = 60
-"""A refused key is asked about again after this many base delays at the earliest: a friend's
-intrusion detection counts every wrong key."""
 UNREACHABLE_FACTOR = 24
 """A peer that cannot be reached at all sleeps more often than it is gone. It gets this many times
 the whole schedule of `max_attempts` delays (about a day with the defaults) before a download fails
@@ -44,32 +41,18 @@ Jitter = Callable[[], float]
 class RetryPolicy:
     """The numbers of the config's `downloads` block."""
 
-    base_seconds: float
-    max_seconds: float
+    pauses: Pauses
     max_attempts: int
 
     def __post_init__(self) -> None:
         if self.max_attempts < 1:
             raise ValueError("maxDownloadAttempts must be at least 1")
 
-    def delay_seconds(self, failures: int, jitter: Jitter) -> float:
-        """Exponential backoff with full jitter after `failures` (>= 1) failures in a row: uniform
-        between the base and base * 2^failures, never above the maximum.
-        """
-        return self.base_seconds + jitter() * (self._ceiling(failures) - self.base_seconds)
-
-    def refused_seconds(self, failures: int) -> float:
-        """How long a peer that refuses our key is left alone."""
-        return min(self.max_seconds, REFUSED_FACTOR * self._ceiling(failures - 1))
-
     @property
     def unreachable_patience_seconds(self) -> float:
         """How long a peer may be unreachable before its downloads fail for good."""
-        return UNREACHABLE_FACTOR * sum(self._ceiling(n) for n in range(self.max_attempts - 1))
-
-    def _ceiling(self, exponent: int) -> float:
-        return max(
-            self.base_seconds, min(self.max_seconds, self.base_seconds * 2.0 ** min(exponent, 40))
+        return UNREACHABLE_FACTOR * sum(
+            self.pauses.after(failures) for failures in range(1, self.max_attempts)
         )
 
 
@@ -140,4 +123,4 @@ def _transient(
     if error.retry_after_seconds is not None:
         return Wait(WaitReason.COOLDOWN, error.retry_after_seconds, fruitless)
     reason = WaitReason.PROTOCOL if isinstance(error, ProtocolError) else WaitReason.RETRY
-    return Wait(reason, policy.delay_seconds(max(1, fruitless), jitter), fruitless)
+    return Wait(reason, policy.pauses.spread(max(1, fruitless), jitter), fruitless)

@@ -7,15 +7,14 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 
+from jack.downloads.absent_disks import AbsentDisks
 from jack.downloads.adoption import Adoption, AskVersion, Unasked
-from jack.downloads.disks import Disks
 from jack.downloads.explain import size_text
 from jack.downloads.held import HeldDownloads
 from jack.downloads.naming import Naming
 from jack.downloads.parts import Parts
 from jack.downloads.retry import (
     DATABASE_RETRY_SECONDS,
-    SHORTAGE_LOOK_SECONDS,
     SPACE_LOOK_SECONDS,
     STORAGE_LOOK_SECONDS,
     Wait,
@@ -27,6 +26,7 @@ from jack.errors import JackError, NameTaken, PeerRefused, PeerUnreachable, Stor
 from jack.model import Download, WaitReason
 from jack.support.files import printable
 from jack.support.shortage import as_shortage
+from jack.support.waits import SHORTAGE_LOOK_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -46,20 +46,18 @@ class DownloadService:
         self._held = HeldDownloads(
             parts.database,
             parts.downloads,
-            parts.friends,
-            parts.lanes,
-            parts.timer,
+            parts.peers,
+            parts.stubs,
             parts.policy,
             parts.clock,
-            go_on=self.go_on,
-            give_up=self.failed,
+            self,
         )
-        parts.friends.on_pause(self._held.note_pause)
+        parts.peers.follow(self._held)
         self._lock = threading.Lock()
         self._adoption = Adoption(parts.downloads)
         self._naming = Naming(parts.downloads)
-        self._disks = Disks(parts.volumes, parts.downloads)
-        self.steering = Steering(parts, self._slots, self._disks, self)
+        self._disks = AbsentDisks(parts.volumes, parts.downloads)
+        self.steering = Steering(parts, self._slots, self._disks, self._held, self)
         self._is_flushing = False
         self._stopping = False
 
@@ -67,11 +65,9 @@ class DownloadService:
 
     def dispatch(self, download: Download) -> None:
         """Give a download its next step: a slot, a probe of its peer, or a wait that says why."""
-        if not self.may_start(download):
+        if not self.may_start(download) or self._held.keeps(download, unproven=True):
             return
-        if not self._p.friends.gate.is_proven(download.peer_id):
-            self._held.hold(download)
-        elif download.wait_reason is WaitReason.SPACE and not self._fits(download):
+        if download.wait_reason is WaitReason.SPACE and not self._fits(download):
             self.later(download.id, SPACE_LOOK_SECONDS)
         else:
             self._slots.submit(download.peer_id, download.id)
@@ -82,16 +78,12 @@ class DownloadService:
         """
         if self._stopping or not download.is_live or download.blocked_by is not None:
             return False
-        if self._p.friends.client(download.peer_id) is None:
-            self._wait_for_unknown_peer(download)
+        if not self._held.has_peer(download):
             return False
         if self._disks.keeps_waiting(download):
             self.later(download.id, STORAGE_LOOK_SECONDS)
             return False
-        if self._p.friends.gate.closed_seconds(download.peer_id) <= 0:
-            return True
-        self._held.hold(download)
-        return False
+        return not self._held.keeps(download, unproven=False)
 
     def attempt(self, download_id: int) -> None:
         """For the slots: one attempt, and then the download settles or waits for the timer."""
@@ -129,17 +121,7 @@ class DownloadService:
 
     def _fits(self, download: Download) -> bool:
         size = download.expected_bytes or download.release_size
-        return self._p.has_space(download.dest_path.parent, size - download.downloaded_bytes)
-
-    def _wait_for_unknown_peer(self, download: Download) -> None:
-        self._p.downloads.wait(
-            download.id,
-            WaitReason.UNKNOWN_PEER,
-            f"the friend {download.peer_name} ({download.peer_id}) is not in the config any more:"
-            " add the peer again, or cancel this download",
-            None,
-            download.fruitless_attempts,
-        )
+        return self._p.space.can_hold(download.dest_path.parent, size - download.downloaded_bytes)
 
     # -- what jobs report ------------------------------------------------------------------------
 
@@ -262,7 +244,6 @@ class DownloadService:
             wait.fruitless,
         )
         if isinstance(error, (PeerUnreachable, PeerRefused)):
-            self._held.note_failure(download.peer_id, error)
             return  # the peer's own line in the log has said it
         is_ours = wait.reason in (WaitReason.STORAGE, WaitReason.SPACE)
         log.log(
@@ -294,7 +275,6 @@ class DownloadService:
         """
         self._stopping = True
         self._slots.close()
-        self._held.stop()
         self._p.job.stop_all()
 
     def join(self, seconds: float) -> bool:

@@ -8,7 +8,8 @@ import logging
 import threading
 from typing import Protocol
 
-from jack.downloads.disks import Disks
+from jack.downloads.absent_disks import AbsentDisks
+from jack.downloads.held import HeldDownloads
 from jack.downloads.naming import Naming, may_share_a_name
 from jack.downloads.parts import Parts
 from jack.downloads.slots import Slots
@@ -58,10 +59,18 @@ class Starter(Protocol):
 class Steering:
     """One order after the other; each is done when the call returns."""
 
-    def __init__(self, parts: Parts, slots: Slots, disks: Disks, starter: Starter) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        slots: Slots,
+        disks: AbsentDisks,
+        held: HeldDownloads,
+        starter: Starter,
+    ) -> None:
         self._p = parts
         self._slots = slots
         self._disks = disks
+        self._held = held
         self._starter = starter
         self._one_at_a_time = threading.Lock()
         self._lock = threading.Lock()
@@ -131,5 +140,5 @@ class Steering:
             ):
                 raise UserError(f"download {download.id} has just changed; look at `jack status`")
         log.info("download %d (%s): tried again now", download.id, download.filename)
-        self._p.friends.gate.open_now(download.peer_id)
+        self._held.hurry(download)
         self._starter.dispatch_id(download.id)

@@ -1,1 +1,5 @@
-"""The peer protocol from the asking side: one client for each friend whose library is used."""
+"""Peers: the friends we fetch from, each with all that is known of it in one object (`peer`), and
+the protocol from the asking side.
+
+Order of reading: `collection`, `peer`, `request_line`, `peer_client`, `search`.
+"""

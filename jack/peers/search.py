@@ -9,16 +9,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from jack.errors import Interrupted, JackError, PeerRefused, PeerUnreachable, TransientError
+from jack.errors import Interrupted, JackError, TransientError
 from jack.model import Release
-from jack.peers.client import PeerClient
-from jack.peers.cooldown import Cooldown
+from jack.peers.collection import Peers
+from jack.peers.peer import Peer
 from jack.peers.query import Offer, Question, SearchQuery, matcher, questions
 from jack.support.clock import Clock
 from jack.support.http import Wire
+from jack.support.threads import start
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class _Round:
 class _Ask:
     """What one peer is being asked, question after question, and what it has said so far."""
 
-    client: PeerClient
+    peer: Peer
     questions: tuple[Question, ...]
     wire: Wire = field(default_factory=Wire)
     answers: list[list[Release]] = field(default_factory=list)
@@ -68,28 +69,22 @@ class _Ask:
 
     @property
     def key(self) -> str:
-        return self.client.peer.id
-
-    @property
-    def catalog_key(self) -> str:
-        return f"{self.client.peer.id} catalog"
+        return self.peer.id
 
 
 class PeerSearch:
-    """Searches among `clients` (by peer id); their owner closes them, after `stop`. Thread-safe."""
+    """Searches among all peers that are not known to be away. Thread-safe."""
 
     def __init__(
         self,
-        clients: Mapping[str, PeerClient],
+        peers: Peers,
         clock: Clock,
         deadline_seconds: float = DEADLINE_SECONDS,
-        cooldown: Cooldown | None = None,
         catalog_seconds: float = CATALOG_SECONDS,
     ) -> None:
-        self._clients = tuple(clients.values())
+        self._peers = peers
         self._clock = clock
         self._deadline_seconds = deadline_seconds
-        self._cooldown = cooldown or Cooldown(clock)
         self._catalog_seconds = catalog_seconds
         self._lock = threading.Lock()
         self._running: dict[_Ask, threading.Thread] = {}
@@ -110,7 +105,8 @@ class PeerSearch:
         if query.has_id or fresh:
             known = {}
         round_ = _Round()
-        asks = [_Ask(client, asked) for client in self._clients if client.peer.id not in known]
+        peers = list(self._peers)
+        asks = [_Ask(peer, asked) for peer in peers if peer.id not in known]
         begun = [ask for ask in asks if self._begin(ask, round_)]
         round_.wait(self._deadline_seconds)
         self._end(begun)
@@ -118,9 +114,9 @@ class PeerSearch:
         answers.update((ask.key, _merged(ask.answers)) for ask in begun)
         wanted = matcher(query)
         return [
-            Offer(client.peer.id, client.peer.name, release)
-            for client in self._clients
-            for release in _each_once(filter(wanted, answers.get(client.peer.id, ())))
+            Offer(peer.id, peer.name, release)
+            for peer in peers
+            for release in _each_once(filter(wanted, answers.get(peer.id, ())))
         ]
 
     def stop(self, timeout_seconds: float) -> bool:
@@ -140,32 +136,31 @@ class PeerSearch:
         return not any(thread.is_alive() for thread in running.values())
 
     def _begin(self, ask: _Ask, round_: _Round) -> bool:
-        keys = [ask.key, ask.catalog_key] if ask.is_for_all else [ask.key]
-        if any(self._cooldown.seconds_left(key) > 0 for key in keys):
+        if not ask.peer.may_search(everything=ask.is_for_all):
             return False
         # A daemon: one that hangs in a connect must not hold up the end of the process.
         thread = threading.Thread(
-            target=self._run, args=(ask, round_), name=f"search {ask.client.peer.name}", daemon=True
+            target=self._run, args=(ask, round_), name=f"search {ask.peer.name}", daemon=True
         )
         with self._lock:
-            under_way = sum(other.client is ask.client for other in self._running)
+            under_way = sum(other.peer is ask.peer for other in self._running)
             if self._is_stopped or under_way >= ASKS_PER_PEER:
                 return False
-            self._running[ask] = thread
             round_.one_more()
-            thread.start()
+            start(thread)
+            self._running[ask] = thread
         return True
 
     def _run(self, ask: _Ask, round_: _Round) -> None:
         error: JackError | None = None
         try:
             for question in ask.questions:
-                ask.answers.append(ask.client.search(question, ask.wire))
+                ask.answers.append(ask.peer.client.search(question, ask.wire))
         except JackError as problem:
             error = problem
         except Exception:  # a bug met in one friend's answer must not cost the others theirs
-            log.exception("a search at %s ended in a bug", ask.client.peer.name)
-            error = JackError(f"the answer of {ask.client.peer.name} could not be read")
+            log.exception("a search at %s ended in a bug", ask.peer.name)
+            error = JackError(f"the answer of {ask.peer.name} could not be read")
         finally:
             self._settle(ask, error)
             with self._lock:
@@ -176,8 +171,7 @@ class PeerSearch:
         """The deadline: who has not answered is not waited for any longer."""
         for ask in asks:
             late = TransientError(
-                f"{ask.client.peer.name} did not answer a search within"
-                f" {self._deadline_seconds:g} s"
+                f"{ask.peer.name} did not answer a search within {self._deadline_seconds:g} s"
             )
             if self._settle(ask, late):
                 ask.wire.abort(late)
@@ -193,32 +187,10 @@ class PeerSearch:
             if ask.is_for_all and error is None:
                 self._catalogs[ask.key] = (self._clock.monotonic(), ask.answers[0])
         if error is None or ask.answers:
-            self._note_answer(ask)
+            ask.peer.search_answered(everything=ask.is_for_all)
         else:
-            self._note_error(ask, error)
+            ask.peer.search_failed(error, everything=ask.is_for_all)
         return True
-
-    def _note_answer(self, ask: _Ask) -> None:
-        was_away = self._cooldown.answered(ask.key)
-        if ask.is_for_all:
-            was_away = self._cooldown.answered(ask.catalog_key) or was_away
-        if was_away:
-            log.info("%s is back; searches ask it again", ask.client.peer.name)
-
-    def _note_error(self, ask: _Ask, error: JackError) -> None:
-        """A friend who is away is left alone altogether; one whose whole list is too slow or too
-        long is still asked by id.
-        """
-        is_about_list = ask.is_for_all and not isinstance(error, (PeerUnreachable, PeerRefused))
-        key = ask.catalog_key if is_about_list else ask.key
-        asked_for = error.retry_after_seconds if isinstance(error, TransientError) else None
-        if self._cooldown.failed(key, asked_for or 0.0):
-            log.warning(
-                "%s; %s until it answers again, next look in %.0f s",
-                error,
-                "only searches by id ask it" if is_about_list else "searches go without it",
-                self._cooldown.seconds_left(key),
-            )
 
     def _young_catalogs(self) -> dict[str, list[Release]]:
         oldest = self._clock.monotonic() - self._catalog_seconds

@@ -37,12 +37,18 @@ def _or_no_thread(begin: Callable[[], _T]) -> _T:
     except RuntimeError as error:
         if as_shortage(error) is None:
             raise
-        raise NoThread("this machine has no thread left for jack") from error
+        lack = NoThread("this machine has no thread left for jack")
+        _tell(lack)  # also where somebody swallows every exception, as a web server does
+        raise lack from error
 
 
 def _surface(future: Future[Any]) -> None:
     """A future would keep to itself what no handler of the work has caught."""
     error = None if future.cancelled() else future.exception()
     if error is not None:
-        found = (type(error), error, error.__traceback__, threading.current_thread())
-        threading.excepthook(threading.ExceptHookArgs(found))
+        _tell(error)
+
+
+def _tell(error: BaseException) -> None:
+    found = (type(error), error, error.__traceback__, threading.current_thread())
+    threading.excepthook(threading.ExceptHookArgs(found))

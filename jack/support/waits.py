@@ -16,6 +16,14 @@ HEADER_DEADLINE_SECONDS = 30.0
 MAX_WAIT_SECONDS = 6 * 3600.0
 """The longest Retry-After that is kept: a peer that asks for more is asked again after this."""
 
+# -- peers -----------------------------------------------------------------------------------------
+SEARCH_PAUSES = Pauses(15.0, 300.0)
+"""Before a search asks a peer again that was too slow for one or answered nonsense."""
+LONGEST_SILENCE_SECONDS = 300.0
+"""Before a search asks a peer again that cannot be reached, although downloads wait longer."""
+SHORTAGE_LOOK_SECONDS = 5.0
+"""A machine that has run out of threads, descriptors or memory has some again soon, or never."""
+
 # -- a download ------------------------------------------------------------------------------------
 MINIMUM_WINDOW_SECONDS = 10.0
 """The shortest time over which a peer's speed is judged too slow."""

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 from jack.model import Validator
-from jack.peers.client import Peer, PeerClient
+from jack.peers.peer_client import PeerClient, PeerEntry
 from jack.support.clock import SystemClock
 from jack.support.http import Wire
 from jack.transfer.engine import Engine, TransferSettings, TransferState
@@ -75,7 +75,7 @@ def _cpu(who: int) -> float:
 def _fetch(url: str, folder: Path) -> tuple[float, float]:
     """Seconds and CPU seconds of one attempt."""
     settings = TransferSettings(30.0, 64 * 1024 * 1024, 10.0, 10**12, 0o644, 2 * 1024 * 1024)
-    client = PeerClient(Peer("00000000", "bench", url, "key"), connections=1)
+    client = PeerClient(PeerEntry("00000000", "bench", url, "key"), connections=1)
     state = TransferState(
         "bench", folder / "film.mkv", folder / "film.mkv.part", 0, None, 0, Validator()
     )

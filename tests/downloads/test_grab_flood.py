@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from jack.downloads import grabs, service
+from jack.downloads import service
 from jack.model import DownloadStatus
+from jack.peers import peer as peer_module
 from tests.downloads.world import KEY, World, held
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, item_path
 from tests.support.waiting import eventually
@@ -21,7 +22,7 @@ FLOOD = 60
 
 @pytest.fixture(autouse=True)
 def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grabs, "MAX_UNRESOLVED", ROOM)
+    monkeypatch.setattr(peer_module, "MAX_STUBS", ROOM)
 
 
 def sharing(world: World, count: int, name: str = "ann") -> ScriptedPeer:
@@ -32,8 +33,7 @@ def sharing(world: World, count: int, name: str = "ann") -> ScriptedPeer:
 
 
 def in_memory(world: World) -> int:
-    assert world.side is not None
-    return world.side._grabs.waiting()
+    return sum(peer.open_stubs() for peer in world.known)
 
 
 @pytest.mark.fault("R6", "W7")

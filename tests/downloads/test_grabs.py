@@ -115,28 +115,15 @@ def test_a_friend_who_cannot_be_reached_is_asked_again_with_backoff(stepped: Wor
     peer.close()
     stepped.start()
     stub = stepped.drop(peer)
-    gate = gate_of(stepped)
-    eventually(lambda: gate.closed_seconds(connector_id(peer.url)) == 10)
+    eventually(lambda: stepped.known_peer(peer).closed_seconds == 10)
     assert stub.exists()
     assert stepped.rows() == []
-    back = back_at(peer)
+    back = peer.back()
     try:
         stepped.advance(10)
         stepped.until(S.COMPLETED)
     finally:
         back.close()
-
-
-def gate_of(world: World) -> Any:
-    assert world.side is not None
-    return world.side._friends.gate
-
-
-def back_at(peer: ScriptedPeer) -> ScriptedPeer:
-    """The same friend, back at the same address."""
-    back = ScriptedPeer(api_key=peer._api_key, port=peer.port)
-    back._offers = peer._offers
-    return back
 
 
 def test_what_the_friend_does_not_have_is_parked_with_a_line(
@@ -193,7 +180,7 @@ def test_a_stub_taken_away_before_the_friend_answered_is_dropped(stepped: World)
     eventually(lambda: stepped.is_put_off)
     stub.unlink()
     stepped.advance(10)
-    eventually(lambda: stepped.side is not None and stepped.side._grabs.waiting() == 0)
+    eventually(lambda: stepped.known_peer(peer).open_stubs() == 0)
     assert (asked(peer), stepped.rows()) == (1, [])
     stepped.drop(peer)
     stepped.until(S.COMPLETED)
@@ -305,11 +292,11 @@ def test_a_refused_key_pauses_the_friend_and_not_every_grab(stepped: World) -> N
     stepped.start()
     for number in range(30):
         stepped.drop(peer, f"c:movie:{number}", name=str(number))
-    gate = gate_of(stepped)
-    eventually(lambda: gate.closed_seconds(connector_id(peer.url)) > 0)
-    eventually(lambda: stepped.side is not None and stepped.side._grabs.waiting() == 30)
+    known = stepped.known_peer(peer)
+    eventually(lambda: known.closed_seconds > 0)
+    eventually(lambda: known.open_stubs() == 30)
     assert len(peer.requests) == 1
-    assert "does not accept our key" in gate.sentence(connector_id(peer.url))
+    assert "does not accept our key" in known.why_closed
 
 
 def test_a_friend_who_hangs_delays_no_other_friends_grabs(running: World) -> None:

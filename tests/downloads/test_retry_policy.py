@@ -17,8 +17,9 @@ from jack.errors import (
     TransientError,
 )
 from jack.model import WaitReason
+from jack.support.pauses import Pauses
 
-POLICY = RetryPolicy(base_seconds=1.0, max_seconds=1800.0, max_attempts=13)
+POLICY = RetryPolicy(Pauses(1.0, 1800.0), max_attempts=13)
 
 
 def half() -> float:
@@ -39,7 +40,7 @@ def gives_up(error: JackError, trial: Trial | None = None) -> str:
 
 def test_fewer_than_one_attempt_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        RetryPolicy(1.0, 2.0, 0)
+        RetryPolicy(Pauses(1.0, 2.0), 0)
 
 
 @pytest.mark.parametrize(
@@ -49,14 +50,14 @@ def test_fewer_than_one_attempt_is_refused() -> None:
 def test_backoff_is_exponential_with_full_jitter_between_base_and_maximum(
     failures: int, lowest: float, highest: float
 ) -> None:
-    assert POLICY.delay_seconds(failures, lambda: 0.0) == lowest
-    assert POLICY.delay_seconds(failures, lambda: 1.0) == highest
+    assert POLICY.pauses.spread(failures, lambda: 0.0) == lowest
+    assert POLICY.pauses.spread(failures, lambda: 1.0) == highest
 
 
 @pytest.mark.fault("N12")
 def test_two_downloads_that_fail_together_do_not_come_back_together() -> None:
     jitters = iter([0.1, 0.9])
-    first, second = (POLICY.delay_seconds(4, lambda: next(jitters)) for _ in range(2))
+    first, second = (POLICY.pauses.spread(4, lambda: next(jitters)) for _ in range(2))
     assert first != second
 
 
@@ -105,11 +106,6 @@ def test_nonsense_is_an_accident_once_and_final_twice_in_a_row() -> None:
     assert wait_for(error).reason is WaitReason.PROTOCOL
     assert "second answer in a row" in gives_up(error, Trial(was_protocol_error=True))
     assert wait_for(error, Trial(was_protocol_error=True, brought_bytes=True))
-
-
-def test_a_refused_key_is_asked_about_rarely() -> None:
-    assert POLICY.refused_seconds(1) == 60.0
-    assert POLICY.refused_seconds(50) == 1800.0
 
 
 def test_a_sleeping_peer_outlives_the_attempts_but_not_for_ever() -> None:

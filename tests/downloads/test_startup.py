@@ -102,14 +102,13 @@ def test_the_stub_of_a_re_driven_row_is_not_a_second_grab(
     running.start()
     running.until(S.DOWNLOADING, attempts=2)
     eventually(running.waiting_stubs, what="a look at the stub that was dropped after it")
-    side = running.side
     assert not asked_for, "it is known as reenqueued: no look into the database for each"
     gate.set()
     running.until(S.COMPLETED)
     eventually(lambda: not (running.watch / "stub.torrent").exists())
     assert len(running.rows()) == 1
-    assert side is not None
-    eventually(lambda: not side._claims._reenqueued, what="its release")
+    running.drop(peer, ITEM, "stub")
+    eventually(lambda: asked_for, what="a look for what is a new grab now")
 
 
 def test_of_several_stale_rows_for_one_destination_one_goes_on(running: World) -> None:

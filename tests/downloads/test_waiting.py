@@ -168,7 +168,7 @@ def test_a_friend_lost_in_the_middle_is_probed_outside_the_slots(stepped: World)
 
     def vanish(request: Request) -> Answer:
         closing.start()
-        eventually(lambda: peer._listener.fileno() == -1, what="the end of the port")
+        eventually(lambda: peer.is_closed, what="the end of the port")
         return Answer(raw=b"")
 
     peer.script(PATH, vanish)
@@ -178,9 +178,8 @@ def test_a_friend_lost_in_the_middle_is_probed_outside_the_slots(stepped: World)
     assert row.attempts == 1
     closing.join(20)
     stepped.settle()
-    back = ScriptedPeer(api_key=peer._api_key, port=peer.port)
+    back = peer.back()
     stepped.friends.append(back)
-    back.offer("c:movie:1", FILM, filename="film.mkv")
     stepped.advance(10)
     stepped.until(S.COMPLETED, attempts=2)
     assert [request.path for request in back.requests] == ["/handshake", PATH]

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from jack import wiring
 from jack.blackhole.stub import build_stub
 from jack.blackhole.waiting import WaitingStub
 from jack.config.schema import Config, DownloadsConfig, JackConfig, PeerConfig, ServerConfig
@@ -21,6 +22,7 @@ from jack.control.offline import steer_offline
 from jack.download_side import DownloadSide
 from jack.downloads.explain import why
 from jack.model import Download, DownloadStatus, Release, Stub
+from jack.peers.peer import Peer
 from jack.peers.protocol import connector_id
 from jack.store.database import Database
 from jack.store.downloads import Downloads
@@ -96,7 +98,8 @@ class World:
         config = self.config()
         assert config.downloads is not None
         self._stop = threading.Event()
-        self.side = DownloadSide(config, config.downloads, self.database, self.clock)
+        self.known = wiring.peers(config, self.clock)
+        self.side = DownloadSide(config, config.downloads, self.database, self.known, self.clock)
         self.side.start(self._stop)
         return self
 
@@ -106,6 +109,7 @@ class World:
             self._stop.set()
             side, self.side = self.side, None
             assert side.stop(10.0), "the download side did not end in time"
+            self.known.close()
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -117,12 +121,18 @@ class World:
             for friend in self.friends:
                 friend.close()
 
+    def known_peer(self, peer: ScriptedPeer) -> Peer:
+        """What the running jack knows of a friend."""
+        known = self.known.get(connector_id(peer.url))
+        assert known is not None
+        return known
+
     def advance(self, seconds: float) -> None:
         """Move the clock, and let everything notice that sleeps by it."""
         assert isinstance(self.clock, FakeClock)
         self.clock.advance(seconds)
         if self.side is not None:
-            self.side.timer.after(0, lambda: None)
+            self.known.timer.after(0, lambda: None)
             self.side.reasons.wake()
 
     def settle(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from jack.errors import JackError, PeerRefused, ProtocolError, TransientError
-from jack.peers.client import Peer, PeerClient
+from jack.peers.peer_client import PeerClient, PeerEntry
 from jack.support.http import Wire
 from tests.support.scripted_peer import Answer, ScriptedPeer, item_path
 from tests.support.waiting import eventually
@@ -52,7 +52,7 @@ def offered(rig: Rig, peer: ScriptedPeer) -> None:
 
 @pytest.fixture
 def client(peer: ScriptedPeer) -> Iterator[PeerClient]:
-    made = PeerClient(Peer("00000000", "friend", peer.url, "key"), connections=2)
+    made = PeerClient(PeerEntry("00000000", "friend", peer.url, "key"), connections=2)
     yield made
     made.close()
 

@@ -15,7 +15,7 @@ import jack
 from jack.errors import JackError, ProtocolError, TransientError
 from jack.model import DownloadStatus as S
 from jack.model import Release
-from jack.peers.client import MAX_SEARCH_BYTES, Peer, PeerClient
+from jack.peers.peer_client import MAX_SEARCH_BYTES, PeerClient, PeerEntry
 from jack.peers.query import Question
 from jack.support.clock import SystemClock
 from jack.support.http import Wire
@@ -32,7 +32,7 @@ MUCH_BYTES = 3 * 1024 * 1024
 
 @pytest.fixture
 def client(peer: ScriptedPeer) -> Iterator[PeerClient]:
-    made = PeerClient(Peer("00000000", "ann", peer.url, "the-key-for-ann"), connections=2)
+    made = PeerClient(PeerEntry("00000000", "ann", peer.url, "the-key-for-ann"), connections=2)
     yield made
     made.close()
 

@@ -16,7 +16,7 @@ import pytest
 from jack.errors import PeerRefused, PeerUnreachable, TransientError
 from jack.model import DownloadStatus as S
 from jack.model import WaitReason
-from jack.peers.client import Peer, PeerClient
+from jack.peers.peer_client import PeerClient, PeerEntry
 from jack.support import http
 from jack.support.clock import SystemClock
 from jack.support.http import Wire
@@ -156,7 +156,7 @@ def test_a_connection_that_is_never_accepted_ends_after_the_connect_timeout(
             filler.setblocking(False)
             filler.connect_ex(hole.getsockname())
         url = f"http://127.0.0.1:{hole.getsockname()[1]}"
-        client = PeerClient(Peer("0", "ann", url, "key"), connections=1)
+        client = PeerClient(PeerEntry("0", "ann", url, "key"), connections=1)
         stack.callback(client.close)
         with pytest.raises(PeerUnreachable, match="cannot be reached"):
             client.get_release(ITEM, Wire())
@@ -224,7 +224,7 @@ def test_a_tls_handshake_that_never_ends_is_let_go(
 ) -> None:
     """The time to connect is for the whole of it, not for each byte."""
     monkeypatch.setattr(http, "CONNECT_TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr("jack.peers.client.PROBE_SECONDS", 0.3)
+    monkeypatch.setattr("jack.peers.peer_client.PROBE_SECONDS", 0.3)
     done = threading.Event()
 
     def serve() -> None:
@@ -239,7 +239,7 @@ def test_a_tls_handshake_that_never_ends_is_let_go(
         thread = threading.Thread(target=serve)
         thread.start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        client = PeerClient(Peer("0", "ann", url, "key"), connections=1)
+        client = PeerClient(PeerEntry("0", "ann", url, "key"), connections=1)
         begun = time.monotonic()
         try:
             with pytest.raises(TransientError):
@@ -279,7 +279,7 @@ def test_a_certificate_that_does_not_fit_is_refused_for_all_downloads_of_the_fri
     assert "clock" in running.why(1)
     assert peer.requests == [], "the key never leaves"
     client = PeerClient(
-        Peer("0", "ann", peer.url, "key", ca_file=str(certificate.cert)), connections=1
+        PeerEntry("0", "ann", peer.url, "key", ca_file=str(certificate.cert)), connections=1
     )
     with contextlib.closing(client), pytest.raises(PeerRefused):
         client.probe(Wire())

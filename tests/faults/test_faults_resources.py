@@ -195,7 +195,7 @@ threading._start_new_thread = refused
 
 
 @pytest.mark.fault("R3")
-@pytest.mark.parametrize("name", ["lane", "transfer"])
+@pytest.mark.parametrize("name", ["line", "transfer"])
 def test_a_jack_that_gets_no_thread_ends_with_a_line_and_the_next_one_loses_nothing(
     tmp_path: Path, peer: ScriptedPeer, name: str
 ) -> None:

@@ -88,9 +88,13 @@ def test_what_ends_the_work_of_a_pool_is_not_swallowed_by_it(
 @pytest.mark.fault("C15")
 def test_a_jack_that_hangs_tells_on_request_where_every_thread_stands(you: HurtJack) -> None:
     process = you.start()
-    process.send_signal(signal.SIGUSR1)
     told = ("Current thread 0x", "blackhole/intake.py")  # written bit by bit
-    eventually(lambda: all(part in you.log for part in told), PATIENCE_SECONDS, "the threads")
+
+    def has_told() -> bool:  # a thread that has only just started stands nowhere yet
+        process.send_signal(signal.SIGUSR1)
+        return all(part in you.log for part in told)
+
+    eventually(has_told, PATIENCE_SECONDS, "the threads")
     assert you.log.count("Thread 0x") >= 3
     assert you.stop() == 0
 

@@ -11,7 +11,7 @@ import pytest
 
 from jack.errors import JackError
 from jack.model import DownloadStatus as S
-from jack.peers.client import Peer, PeerClient
+from jack.peers.peer_client import PeerClient, PeerEntry
 from jack.peers.query import Question
 from jack.support.http import Wire
 from tests.scenarios.harness import PATIENCE_SECONDS, Jack, cut, peer_entry, stub_bytes
@@ -60,7 +60,7 @@ def test_no_kind_of_redirect_of_a_file_leads_anywhere(
 def test_nor_does_one_of_metadata_a_search_or_a_handshake(
     peer: ScriptedPeer, elsewhere: ScriptedPeer, status: int
 ) -> None:
-    client = PeerClient(Peer("00000000", "ann", peer.url, KEY), connections=2)
+    client = PeerClient(PeerEntry("00000000", "ann", peer.url, KEY), connections=2)
     with contextlib.closing(client):
         for target in targets(elsewhere):
             peer.script(item_path(ITEM), Answer(status, {"Location": target}))

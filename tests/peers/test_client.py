@@ -18,7 +18,7 @@ from jack.errors import (
     ProtocolError,
     TransientError,
 )
-from jack.peers.client import Peer, PeerClient
+from jack.peers.peer_client import PeerClient, PeerEntry
 from jack.peers.protocol import connector_id
 from jack.support.http import Wire
 from tests.support.clock import FakeClock
@@ -45,7 +45,7 @@ def client(friend: ScriptedPeer, clock: FakeClock) -> Iterator[PeerClient]:
 
 def client_of(friend: ScriptedPeer, clock: FakeClock, **changes: Any) -> PeerClient:
     values = {"url": friend.url, "api_key": "the-key", **changes}
-    return PeerClient(Peer(connector_id(values["url"]), "ann", **values), 2, clock.now)
+    return PeerClient(PeerEntry(connector_id(values["url"]), "ann", **values), 2, clock)
 
 
 def failure(client: PeerClient) -> JackError:
@@ -73,7 +73,7 @@ def test_the_key_and_the_configured_headers_are_sent(
 
 
 def test_no_secret_is_in_the_text_of_a_peer() -> None:
-    peer = Peer("15ee3276", "ann", "http://x", "the-key", {"Authorization": "token"})
+    peer = PeerEntry("15ee3276", "ann", "http://x", "the-key", {"Authorization": "token"})
     assert "the-key" not in repr(peer)
     assert "token" not in repr(peer)
 
@@ -214,7 +214,7 @@ def test_a_probe_ends_when_it_is_told_to(friend: ScriptedPeer, client: PeerClien
 
 
 def test_without_a_clock_of_its_own_a_client_uses_the_machines(friend: ScriptedPeer) -> None:
-    client = PeerClient(Peer("x", "ann", friend.url, "the-key"), 1)
+    client = PeerClient(PeerEntry("x", "ann", friend.url, "the-key"), 1)
     friend.script(PATH, Answer(503, {"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}))
     error = failure(client)
     client.close()

@@ -14,12 +14,12 @@ import pytest
 
 from jack.model import MOVIES, TV, Release
 from jack.peers import search as search_module
-from jack.peers.client import MAX_SEARCH_BYTES, Peer, PeerClient
-from jack.peers.cooldown import Cooldown
-from jack.peers.protocol import connector_id
+from jack.peers.peer_client import MAX_SEARCH_BYTES
 from jack.peers.query import Offer, Question, SearchQuery, matcher, questions, words
 from jack.peers.search import PeerSearch
+from jack.support.waits import SEARCH_PAUSES
 from tests.support.clock import FakeClock
+from tests.support.known_peers import entry, peers_among
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer
 from tests.support.waiting import eventually
 
@@ -28,7 +28,7 @@ MATRIX = SearchQuery(frozenset({MOVIES}), tmdb_id=603)
 EVERYTHING = SearchQuery()
 PATIENT_SECONDS = 20.0
 SHORT_SECONDS = 1.5
-FIRST_COOLDOWN_SECONDS = 10.0
+FIRST_COOLDOWN_SECONDS = SEARCH_PAUSES.first
 
 
 class Friends:
@@ -37,26 +37,23 @@ class Friends:
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.peers: dict[str, ScriptedPeer] = {}
-        self.clients: dict[str, PeerClient] = {}
+        self.known = peers_among(clock)
         self._searches: list[PeerSearch] = []
 
     def add(self, name: str, **options: Any) -> ScriptedPeer:
         self.peers[name] = peer = ScriptedPeer(**options)
-        known = Peer(connector_id(peer.url), name, peer.url, "key")
-        self.clients[known.id] = PeerClient(known, 4)
+        self.known.put(entry(peer.url, name))
         return peer
 
     def search(self, deadline_seconds: float = PATIENT_SECONDS) -> PeerSearch:
-        cooldown = Cooldown(self.clock, FIRST_COOLDOWN_SECONDS, 60.0)
-        made = PeerSearch(self.clients, self.clock, deadline_seconds, cooldown)
+        made = PeerSearch(self.known, self.clock, deadline_seconds)
         self._searches.append(made)
         return made
 
     def close(self) -> None:
         for made in self._searches:
             assert made.stop(20)
-        for client in self.clients.values():
-            client.close()
+        self.known.close()
         for peer in self.peers.values():
             peer.close()
 
@@ -96,7 +93,7 @@ def test_what_several_friends_offer_appears_once_per_friend_in_their_order(
         offer_matrix(friends.add(name))
     offers = friends.search().find(MATRIX)
     assert sources(offers) == ["ann", "bob"]
-    assert [offer.peer_id for offer in offers] == list(friends.clients)
+    assert [offer.peer_id for offer in offers] == [peer.id for peer in friends.known]
     assert {offer.release.title for offer in offers} == {"The Matrix (1999)"}
 
 
@@ -177,7 +174,7 @@ def test_a_friend_who_is_down_is_left_alone_for_a_growing_while_and_logged_once(
     assert asked_after(1)
     assert [line for line in warnings(caplog) if "bob" in line] == [
         "bob answered HTTP 503 for a search; searches go without it until it answers again,"
-        " next look in 10 s"
+        " next look in 15 s"
     ]
     bob.always(SEARCH, None)
     assert asked_after(4 * FIRST_COOLDOWN_SECONDS)
@@ -254,7 +251,7 @@ def test_a_bug_met_in_one_answer_is_logged_and_costs_the_others_nothing(
     def broken(question: Question, wire: object) -> list[Release]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(list(friends.clients.values())[1], "search", broken)
+    monkeypatch.setattr(list(friends.known)[1].client, "search", broken)
     assert sources(friends.search().find(MATRIX)) == ["ann"]
     assert any(r.exc_info for r in caplog.records)
 
@@ -462,29 +459,3 @@ def test_only_what_is_asked_for_matches(
 
 def test_words_have_no_accents_case_or_leading_zeros() -> None:
     assert words("Élève 007: C'EST_là & 00") == {"eleve", "7", "cest", "la", "and", "0"}
-
-
-# -- cool-down -------------------------------------------------------------------------------------
-
-
-def test_a_cooldown_doubles_up_to_a_limit_and_ends_with_an_answer(clock: FakeClock) -> None:
-    cooldown = Cooldown(clock, 10.0, 60.0)
-    waits = []
-    for _ in range(5):
-        cooldown.failed("ann")
-        waits.append(cooldown.seconds_left("ann"))
-        clock.advance(waits[-1])
-    assert waits == [10, 20, 40, 60, 60]
-    assert cooldown.answered("ann")
-    assert not cooldown.answered("ann")
-    assert cooldown.failed("ann")
-    assert cooldown.seconds_left("ann") == 10
-
-
-def test_several_requests_that_fail_together_count_as_one_failure(clock: FakeClock) -> None:
-    cooldown = Cooldown(clock, 10.0, 60.0)
-    assert [cooldown.failed("ann") for _ in range(3)] == [True, False, False]
-    assert cooldown.seconds_left("ann") == 10
-    cooldown.failed("ann", 30.0)
-    assert cooldown.seconds_left("ann") == 30
-    assert cooldown.seconds_left("bob") == 0

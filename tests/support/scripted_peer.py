@@ -137,6 +137,17 @@ class ScriptedPeer:
         for thread in threads:
             thread.join(20)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether new connections are refused already."""
+        return self._listener.fileno() == -1
+
+    def back(self) -> ScriptedPeer:
+        """After `close`: the same friend, back at the same address with what it shares."""
+        peer = ScriptedPeer(self._tls, self._api_key, self._prefix, self.port)
+        peer._offers = self._offers
+        return peer
+
     def offer(
         self,
         item_id: str,

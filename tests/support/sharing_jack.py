@@ -19,6 +19,7 @@ from typing import Any
 
 import requests
 
+from jack import wiring
 from jack.config import load_config
 from jack.downloads.view import DownloadsView
 from jack.http_side import start_http_side
@@ -109,8 +110,10 @@ def sharing_jack(root: Path, **blocks: Mapping[str, Any]) -> Iterator[SharingJac
     try:
         with contextlib.ExitStack() as stack:
             config = load_config(path, os.environ)
+            peers = wiring.peers(config, clock)
+            stack.callback(peers.close)
             shown = DownloadsView(database, Downloads(database, clock), clock)
-            start_http_side(config, database, shown, None, clock, stack)
+            start_http_side(config, database, shown, None, peers, clock, stack)
             yield SharingJack(port, folder, database)
     finally:
         database.close()

@@ -15,7 +15,7 @@ import requests
 
 from jack.errors import JackError
 from jack.model import Validator
-from jack.peers.client import Peer, PeerClient
+from jack.peers.peer_client import PeerClient, PeerEntry
 from jack.support.clock import Clock, SystemClock
 from jack.support.http import Wire
 from jack.transfer.body import ALL_WAYS, Way
@@ -140,7 +140,7 @@ class Rig:
             "block_bytes": 65_536,
         }
         self._client = PeerClient(
-            Peer("00000000", "friend", url or peer.url, "key", ca_file=ca_file), connections=2
+            PeerEntry("00000000", "friend", url or peer.url, "key", ca_file=ca_file), connections=2
         )
 
     def close(self) -> None:

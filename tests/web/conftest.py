@@ -12,8 +12,6 @@ from flask import Blueprint
 
 from jack.library.catalog import Catalog
 from jack.library.folder_source import FolderSource
-from jack.peers.client import Peer, PeerClient
-from jack.peers.protocol import connector_id
 from jack.peers.search import PeerSearch
 from jack.store.database import Database
 from jack.store.releases import Releases
@@ -26,6 +24,7 @@ from jack.web.peer_api import peer_blueprint
 from jack.web.server import Server, listen
 from jack.web.torznab import torznab_blueprint
 from tests.support.clock import FakeClock
+from tests.support.known_peers import entry, peers_among
 from tests.web.indexer_client import Arr
 from tests.web.served_peer import KEY, ServedPeer
 
@@ -109,9 +108,9 @@ def indexer_over(
 
         def start(catalog: Catalog, agent: str) -> Arr:
             url = f"http://127.0.0.1:{serve_blueprints(peer_blueprint(catalog, guard)).port}"
-            client = PeerClient(Peer(connector_id(url), "ann", url, key), 4)
-            stack.callback(client.close)
-            search = PeerSearch({client.peer.id: client}, clock, 20.0)
+            peers = peers_among(clock, entry(url, key=key))
+            stack.callback(peers.close)
+            search = PeerSearch(peers, clock, 20.0)
             stack.callback(search.stop, 20)
             links = DownloadLinks("http://nas.local:5225", key)
             server = serve_blueprints(torznab_blueprint(search, guard, links, clock))

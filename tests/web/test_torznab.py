@@ -17,7 +17,7 @@ import requests
 
 from jack.blackhole.stub import info_hash, read_stub
 from jack.model import MOVIES, TV, Release, Stub
-from jack.peers.client import Peer, PeerClient
+from jack.peers.collection import Peers
 from jack.peers.protocol import connector_id
 from jack.peers.query import Offer, SearchQuery, matcher
 from jack.peers.search import PeerSearch
@@ -26,6 +26,7 @@ from jack.web.links import MAX_STUB_SIZE, DownloadLinks
 from jack.web.torznab import PLACEHOLDER_TITLE, torznab_blueprint
 from jack.web.torznab_query import BadParameter, read_request
 from tests.support.clock import START, FakeClock
+from tests.support.known_peers import entry, peers_among
 from tests.support.scripted_peer import Answer, ScriptedPeer
 from tests.support.waiting import eventually
 from tests.web.indexer_client import Arr, Found, IndexerError, key_of, refused_by
@@ -556,23 +557,20 @@ def friend() -> Iterator[ScriptedPeer]:
 @pytest.fixture
 def search_among(clock: FakeClock) -> Iterator[Callable[..., PeerSearch]]:
     """A real search among scripted peers."""
-    clients: list[PeerClient] = []
+    known: list[Peers] = []
     searches: list[PeerSearch] = []
 
-    def make(*peers: ScriptedPeer, deadline_seconds: float = 20.0) -> PeerSearch:
-        clients.extend(
-            PeerClient(Peer(connector_id(peer.url), f"friend {n}", peer.url, "key"), 4)
-            for n, peer in enumerate(peers)
-        )
-        by_id = {client.peer.id: client for client in clients}
-        searches.append(PeerSearch(by_id, clock, deadline_seconds))
+    def make(*scripted: ScriptedPeer, deadline_seconds: float = 20.0) -> PeerSearch:
+        entries = [entry(peer.url, f"friend {n}") for n, peer in enumerate(scripted)]
+        known.append(peers_among(clock, *entries))
+        searches.append(PeerSearch(known[-1], clock, deadline_seconds))
         return searches[-1]
 
     yield make
     for search in searches:
         assert search.stop(20)
-    for client in clients:
-        client.close()
+    for peers in known:
+        peers.close()
     eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("search ")])
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from urllib.parse import urlencode
 
 import requests
 
-from jack.errors import PeerRefused, PeerUnreachable, ProtocolError, TransientError
+from jack.errors import JackError, PeerRefused, PeerUnreachable, ProtocolError, TransientError
 from jack.model import Release
 from jack.peers import protocol
 from jack.peers.query import Question
+from jack.support.clock import Clock, SystemClock
 from jack.support.files import shown
 from jack.support.http import (
     HEADER_DEADLINE_SECONDS,
@@ -38,8 +38,8 @@ _JSON = {"Accept": "application/json"}
 
 
 @dataclass(frozen=True)
-class Peer:
-    """A configured friend. `id` is what stubs name; `url` may have a path prefix."""
+class PeerEntry:
+    """A friend as configured. `id` is what stubs name; `url` may have a path prefix."""
 
     id: str
     name: str
@@ -49,23 +49,17 @@ class Peer:
     ca_file: str | None = None
 
 
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
 class PeerClient:
     """Requests to one peer; safe to use from many threads. Every error is one of `jack.errors`."""
 
-    def __init__(
-        self, peer: Peer, connections: int, now: Callable[[], datetime] = _utc_now
-    ) -> None:
-        self.peer = peer
-        self._now = now
-        self._base = peer.url.rstrip("/")
-        secrets = (peer.api_key, *peer.headers.values())
+    def __init__(self, entry: PeerEntry, connections: int, clock: Clock | None = None) -> None:
+        self.entry = entry
+        self._clock = clock or SystemClock()
+        self._base = entry.url.rstrip("/")
+        secrets = (entry.api_key, *entry.headers.values())
         self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
         self._session = new_session(
-            {**peer.headers, protocol.API_KEY_HEADER: peer.api_key}, peer.ca_file, connections
+            {**entry.headers, protocol.API_KEY_HEADER: entry.api_key}, entry.ca_file, connections
         )
 
     def get_release(self, item_id: str, wire: Wire) -> Release:
@@ -78,13 +72,11 @@ class PeerClient:
         response = self._get(protocol.item_path(item_id), wire, _JSON)
         if response.status_code != 200:
             response.close()
-            raise error_for_status(
-                self.peer.name, what, response.status_code, response.headers, self._now()
-            )
+            raise self._refusal(what, response)
         release = protocol.release_from_json(self._json(response, MAX_METADATA_BYTES, wire))
         if release.id != item_id:
             raise ProtocolError(
-                f"{self.peer.name} was asked for {what} and answered with {shown(release.id)}"
+                f"{self.entry.name} was asked for {what} and answered with {shown(release.id)}"
             )
         if len(json.dumps(release.extra)) > MAX_EXTRA_CHARACTERS:
             return replace(release, extra={})
@@ -102,10 +94,8 @@ class PeerClient:
         response = self._get(path, wire, _JSON)
         if response.status_code != 200:
             response.close()
-            raise error_for_status(
-                self.peer.name, "a search", response.status_code, response.headers, self._now()
-            )
-        pieces = pieces_capped(response, MAX_SEARCH_BYTES, who=self.peer.name, wire=wire)
+            raise self._refusal("a search", response)
+        pieces = pieces_capped(response, MAX_SEARCH_BYTES, who=self.entry.name, wire=wire)
         with contextlib.closing(pieces):
             return protocol.search_from_chunks(pieces, self._secrets)
 
@@ -135,9 +125,7 @@ class PeerClient:
         response.close()
         busy = response.status_code in {429, 503} and "Retry-After" in response.headers
         if busy or response.status_code in {401, 403}:
-            raise error_for_status(
-                self.peer.name, "the handshake", response.status_code, response.headers, self._now()
-            )
+            raise self._refusal("the handshake", response)
 
     def handshake(self, wire: Wire) -> str | None:
         """The version the peer says it speaks, "none" if it says nothing usable; None when it has
@@ -149,8 +137,7 @@ class PeerClient:
             response.close()
             if status == 404:
                 return None
-            who, now = self.peer.name, self._now()
-            raise error_for_status(who, "the handshake", status, response.headers, now)
+            raise self._refusal("the handshake", response)
         body = self._json(response, MAX_METADATA_BYTES, wire)
         version = body.get("version") if isinstance(body, dict) else None
         return version if isinstance(version, str) else "none"
@@ -158,8 +145,13 @@ class PeerClient:
     def close(self) -> None:
         self._session.close()
 
+    def _refusal(self, what: str, response: requests.Response) -> JackError:
+        return error_for_status(
+            self.entry.name, what, response.status_code, response.headers, self._clock.now()
+        )
+
     def _json(self, response: requests.Response, limit: int, wire: Wire) -> object:
-        raw = read_capped(response, limit, who=self.peer.name, wire=wire)
+        raw = read_capped(response, limit, who=self.entry.name, wire=wire)
         return protocol.without(protocol.capped_json(raw), self._secrets)
 
     def _get(
@@ -185,7 +177,7 @@ class PeerClient:
             self._session,
             method,
             self._base + path,
-            who=self.peer.name,
+            who=self.entry.name,
             wire=wire,
             headers=headers,
             header_seconds=header_seconds,

@@ -14,7 +14,7 @@ from jack.support.files import printable
 log = logging.getLogger(__name__)
 
 
-class Disks:
+class AbsentDisks:
     """Asks before every attempt whether the folder is still the one it was. Any thread."""
 
     def __init__(self, volumes: Volumes, downloads: Downloads) -> None:
