@@ -40,6 +40,13 @@ def second() -> Iterator[ImportingArr]:
         yield fake
 
 
+@pytest.fixture(autouse=True)
+def asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is asked again while its import runs, ends or belongs to another one."""
+    for name in ("RUN_PAUSES", "END_PAUSES", "OTHERS_PAUSES"):
+        monkeypatch.setattr(waits, name, Pauses(0.05, 0.1))
+
+
 def grabbed_again(world: World, radarr: ImportingArr, peer: ScriptedPeer) -> Download:
     """The same film once more, within moments of its import; Radarr's imports fail inside now."""
     radarr.imports_nothing = True
@@ -257,7 +264,6 @@ def test_a_stub_that_nobody_grabbed_goes_by_its_title_once_all_have_said_so(
     running: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waits, "GRAB_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(waits, "OTHERS_PAUSES", Pauses(0.05, 0.1))
     with (
         ImportingArr("radarr", hold_commands=True) as hd,
         ImportingArr("radarr", hold_commands=True) as uhd,

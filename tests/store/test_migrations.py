@@ -203,8 +203,8 @@ def test_what_is_told_to_servers_outlives_the_columns_that_nobody_reads(
     try:
         one, two = Handovers(database, clock).open()
         failures = Failures(database, clock)
-        assert not failures.reporting(1, "Radarr", 5), "it was reported by the older jack"
-        assert failures.reporting(1, "Radarr", 6)
+        assert failures.was_reported("Radarr", 5), "by the older jack"
+        assert not failures.was_reported("Radarr", 6)
     finally:
         database.close()
     assert (one.server, one.command_id, one.asked_at, one.asks) == ("Radarr", 7, ACCEPTED, 2)
