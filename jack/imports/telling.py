@@ -42,8 +42,9 @@ class Imports:
     """
 
     def __init__(
-        self, clients: Sequence[ArrClient], records: Records, pauses: Pauses = waits.IMPORT_PAUSES
+        self, clients: Sequence[ArrClient], records: Records, pauses: Pauses | None = None
     ) -> None:
+        pauses = pauses or waits.IMPORT_PAUSES
         self._records = records
         self._downloads = records.downloads
         self._apis = {client.server.name: ImportApi(client) for client in clients}

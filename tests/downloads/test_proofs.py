@@ -42,9 +42,10 @@ def second() -> Iterator[ImportingArr]:
 
 @pytest.fixture(autouse=True)
 def asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that is asked again while its import runs, ends or belongs to another one."""
-    for name in ("RUN_PAUSES", "END_PAUSES", "OTHERS_PAUSES"):
+    """A server that is away, or whose import runs, ends or belongs to another one."""
+    for name in ("IMPORT_PAUSES", "RUN_PAUSES", "END_PAUSES", "OTHERS_PAUSES"):
         monkeypatch.setattr(waits, name, Pauses(0.05, 0.1))
+    monkeypatch.setattr(waits, "GRAB_PAUSE_SECONDS", 0.05)
 
 
 def grabbed_again(world: World, radarr: ImportingArr, peer: ScriptedPeer) -> Download:
@@ -261,9 +262,8 @@ def test_a_film_of_a_server_that_is_down_waits_for_it_and_is_given_to_no_other(
 
 
 def test_a_stub_that_nobody_grabbed_goes_by_its_title_once_all_have_said_so(
-    running: World, monkeypatch: pytest.MonkeyPatch
+    running: World,
 ) -> None:
-    monkeypatch.setattr(waits, "GRAB_PAUSE_SECONDS", 0.05)
     with (
         ImportingArr("radarr", hold_commands=True) as hd,
         ImportingArr("radarr", hold_commands=True) as uhd,
