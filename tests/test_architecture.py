@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import jack
+from tests.house_counts import ROOT, counts, sources
 
 PACKAGE = Path(jack.__file__).resolve().parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -174,6 +176,28 @@ def test_modules_and_functions_are_short_and_modules_say_what_they_are(path: Pat
         if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
             length = node.end_lineno - node.lineno + 1
             assert length <= LONGEST_FUNCTION, f"{node.name} has {length} lines"
+
+
+def test_no_class_and_no_file_name_stands_for_two_things() -> None:
+    found = {count.title: count.places for count in counts(sources(ROOT, "jack"), [])}
+    assert found["class names that stand twice"] == []
+    assert found["file names that stand twice"] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nothing_refers_to_a_document_that_is_not_here(path: Path) -> None:
+    found = re.search(r"interface,? section|\bline [0-9]+\b", path.read_text(encoding="utf-8"))
+    assert found is None, found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_growing_pauses_stand_in_the_table_of_waits(path: Path) -> None:
+    made = [
+        node.lineno
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Pauses"
+    ]
+    assert not made or name_of(path) == "support/waits", f"{name_of(path)}:{made}"
 
 
 def test_the_reader_of_imports_sees_every_form(tmp_path: Path) -> None:

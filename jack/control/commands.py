@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from jack.config import Config
-from jack.control.asking import Daemon, is_running
 from jack.control.offline import steer_offline
+from jack.control.running import Daemon, is_running
 from jack.downloads.view import DownloadsView
 from jack.errors import UserError
 from jack.store.database import Database

@@ -335,7 +335,7 @@ def test_retry_of_what_is_complete_but_not_handed_over_is_left_to_the_next_start
 def test_a_jack_that_does_not_answer_is_said_in_one_line(
     jack: Jack, config: Path, rows: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jack.control.asking.CONTROL_START_SECONDS", 0.1)
+    monkeypatch.setattr("jack.control.running.CONTROL_START_SECONDS", 0.1)
     lock = StateLock(tmp_path)
     lock.acquire()
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jack.control.asking import Daemon, is_running
+from jack.control.running import Daemon, is_running
 from jack.control.sockets import SOCKET_NAME, connect, listen, remove
 from jack.errors import StateError, UserError
 from jack.store.lock import StateLock
@@ -69,7 +69,7 @@ def test_whether_a_jack_runs_is_decided_by_its_lock_and_asking_makes_no_file(
 def test_a_jack_that_holds_the_lock_and_does_not_listen_is_one_clear_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jack.control.asking.CONTROL_START_SECONDS", 0.2)
+    monkeypatch.setattr("jack.control.running.CONTROL_START_SECONDS", 0.2)
     listen(tmp_path).close()  # stale: of a jack that was killed
     with pytest.raises(UserError, match="starting, stopping or of an older version"):
         Daemon(tmp_path, SystemClock()).get("overview")

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jack.control.asking import Daemon
+from jack.control.running import Daemon
 from jack.errors import UserError
 from jack.peers.protocol import connector_id
 from jack.support.clock import SystemClock
