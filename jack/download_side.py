@@ -39,7 +39,7 @@ from jack.store.facts import Facts
 from jack.store.volumes import Volumes
 from jack.support.clock import Clock
 from jack.support.files import make_folders
-from jack.support.logs import Redactor
+from jack.support.redaction import Redactor
 from jack.support.threads import start as start_thread
 from jack.transfer.engine import Engine, TransferSettings
 from jack.transfer.sink import block_bytes

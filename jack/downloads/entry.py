@@ -10,7 +10,6 @@ from pathlib import Path
 
 from jack.blackhole.drops import Drop
 from jack.downloads.claims import Claims
-from jack.downloads.explain import size_text
 from jack.downloads.naming import Naming
 from jack.downloads.retry import RetryPolicy
 from jack.downloads.service import DownloadService
@@ -24,6 +23,7 @@ from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import Clock
 from jack.support.retry_after import MAX_WAIT_SECONDS
+from jack.support.text import size_text
 
 log = logging.getLogger(__name__)
 

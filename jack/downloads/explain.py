@@ -10,9 +10,9 @@ from typing import Any
 from jack.downloads.live import Moving
 from jack.model import Download, DownloadStatus, WaitReason
 from jack.support.files import printable
+from jack.support.text import size_text
 
 S = DownloadStatus
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def why(download: Download, now: datetime) -> str:
@@ -72,15 +72,6 @@ def _eta_seconds(download: Download, moving: Moving | None) -> int | None:
     if moving is None or not moving.bytes_per_second or not total:
         return None
     return round(max(0, total - moving.received_bytes) / moving.bytes_per_second)
-
-
-def size_text(size: float) -> str:
-    """Bytes as people read them, in binary units."""
-    for unit in _UNITS[:-1]:
-        if abs(size) < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} {_UNITS[-1]}"
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -19,7 +19,7 @@ from jack.blackhole.drops import Drop, OpenStub, Verdict
 from jack.blackhole.reasons import Reasons
 from jack.downloads.claims import Claims
 from jack.downloads.entry import Entry
-from jack.downloads.retry import DATABASE_RETRY_SECONDS, RetryPolicy
+from jack.downloads.retry import RetryPolicy
 from jack.errors import (
     Interrupted,
     JackError,
@@ -36,7 +36,7 @@ from jack.store.database import Database
 from jack.support.files import printable, safe_filename
 from jack.support.http import Wire
 from jack.support.shortage import as_shortage
-from jack.support.waits import SHORTAGE_LOOK_SECONDS
+from jack.support.waits import DATABASE_RETRY_SECONDS, SHORTAGE_LOOK_SECONDS
 from jack.transfer.sizes import refuse_a_rest
 
 log = logging.getLogger(__name__)

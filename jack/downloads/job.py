@@ -13,7 +13,6 @@ from jack.downloads.claims import Claims
 from jack.downloads.live import Live
 from jack.downloads.remote import Exchanges, RemoteFile
 from jack.downloads.retry import (
-    DATABASE_RETRY_SECONDS,
     GiveUp,
     RetryPolicy,
     Trial,
@@ -38,13 +37,11 @@ from jack.store.downloads import Downloads
 from jack.support.clock import Clock
 from jack.support.http import Wire
 from jack.support.shortage import as_shortage
-from jack.support.waits import SHORTAGE_LOOK_SECONDS
+from jack.support.waits import CLAIMED_LOOK_SECONDS, DATABASE_RETRY_SECONDS, SHORTAGE_LOOK_SECONDS
 from jack.transfer.engine import Engine, Progress, TransferState
 
 log = logging.getLogger(__name__)
 
-CLAIMED_LOOK_SECONDS = 5.0
-"""When a download whose file another one is at work on is looked at again."""
 OLD_SECONDS = 60.0
 """After so long the metadata is read again before bytes that no strong ETag names are resumed."""
 FRUITFUL_BYTES = 64 * 1024

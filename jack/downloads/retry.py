@@ -21,12 +21,12 @@ from jack.errors import (
 )
 from jack.model import WaitReason
 from jack.support.pauses import Pauses
-from jack.support.waits import SHORTAGE_LOOK_SECONDS
+from jack.support.waits import (
+    SHORTAGE_LOOK_SECONDS,
+    SPACE_LOOK_SECONDS,
+    STORAGE_LOOK_SECONDS,
+)
 
-SPACE_LOOK_SECONDS = 5.0
-"""How often a download that waits for free space is looked at; costs one statvfs."""
-STORAGE_LOOK_SECONDS = 30.0
-DATABASE_RETRY_SECONDS = 30.0
 UNREACHABLE_FACTOR = 24
 """A peer that cannot be reached at all sleeps more often than it is gone. It gets this many times
 the whole schedule of `max_attempts` delays (about a day with the defaults) before a download fails

@@ -9,16 +9,10 @@ from datetime import timedelta
 
 from jack.downloads.absent_disks import AbsentDisks
 from jack.downloads.adoption import Adoption, AskVersion, Unasked
-from jack.downloads.explain import size_text
 from jack.downloads.held import HeldDownloads
 from jack.downloads.naming import Naming
 from jack.downloads.parts import Parts
-from jack.downloads.retry import (
-    DATABASE_RETRY_SECONDS,
-    SPACE_LOOK_SECONDS,
-    STORAGE_LOOK_SECONDS,
-    Wait,
-)
+from jack.downloads.retry import Wait
 from jack.downloads.settling import inode_of
 from jack.downloads.slots import Slots
 from jack.downloads.steering import Steering
@@ -26,7 +20,13 @@ from jack.errors import JackError, NameTaken, PeerRefused, PeerUnreachable, Stor
 from jack.model import Download, WaitReason
 from jack.support.files import printable
 from jack.support.shortage import as_shortage
-from jack.support.waits import SHORTAGE_LOOK_SECONDS
+from jack.support.text import size_text
+from jack.support.waits import (
+    DATABASE_RETRY_SECONDS,
+    SHORTAGE_LOOK_SECONDS,
+    SPACE_LOOK_SECONDS,
+    STORAGE_LOOK_SECONDS,
+)
 
 log = logging.getLogger(__name__)
 

@@ -25,13 +25,13 @@ from jack.support.http import (
     send,
 )
 from jack.support.statuses import error_for_status
+from jack.support.waits import PROBE_SECONDS
 
 MAX_METADATA_BYTES = 1024 * 1024
 MAX_SEARCH_BYTES = 8 * 1024 * 1024
 """About as much as the releases read from one answer (`protocol.MAX_ITEMS`) can take."""
 MAX_EXTRA_CHARACTERS = 16_384
 """Of what is only kept in the row, as JSON; a mediaInfo has a tenth of that."""
-PROBE_SECONDS = 10.0
 _SHORTEST_SECRET = 8
 """Characters. A shorter key is found by chance in texts that have nothing to do with it."""
 _JSON = {"Accept": "application/json"}

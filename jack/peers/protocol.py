@@ -20,7 +20,6 @@ from urllib.parse import quote
 
 from jack.errors import ProtocolError
 from jack.model import MOVIES, TV, Release
-from jack.model import connector_id as connector_id
 from jack.support.json_array import member_items
 from jack.support.numbering import parse_day
 from jack.support.redaction import MASK

@@ -20,13 +20,10 @@ from jack.peers.query import Offer, Question, SearchQuery, matcher, questions
 from jack.support.clock import Clock
 from jack.support.http import Wire
 from jack.support.threads import start
+from jack.support.waits import CATALOG_SECONDS, DEADLINE_SECONDS
 
 log = logging.getLogger(__name__)
 
-DEADLINE_SECONDS = 8.0
-"""Far below the 100 s after which Radarr and Sonarr give up and put the indexer into back-off."""
-CATALOG_SECONDS = 60.0
-"""How long a friend's whole list may serve text searches and further pages without a request."""
 ASKS_PER_PEER = 8
 """Requests under way at one peer; beyond that a search goes without it."""
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
-from jack.support.redaction import Redactor as Redactor
+from jack.support.redaction import Redactor
 
 TRACE = "trace"
 """The level with everything that jack's packages have to say as well."""

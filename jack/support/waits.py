@@ -23,8 +23,23 @@ LONGEST_SILENCE_SECONDS = 300.0
 """Before a search asks a peer again that cannot be reached, although downloads wait longer."""
 SHORTAGE_LOOK_SECONDS = 5.0
 """A machine that has run out of threads, descriptors or memory has some again soon, or never."""
+PROBE_SECONDS = 10.0
+"""For a peer to say at all that it is there."""
+DEADLINE_SECONDS = 8.0
+"""For the answer to a search, from all peers. Far below the 100 s after which Radarr and Sonarr
+give up and put the indexer into back-off."""
+CATALOG_SECONDS = 60.0
+"""How long a peer's whole list may serve text searches and further pages without a request."""
 
 # -- a download ------------------------------------------------------------------------------------
+SPACE_LOOK_SECONDS = 5.0
+"""Between looks whether there is room now, for a download that waits for it; costs one statvfs."""
+STORAGE_LOOK_SECONDS = 30.0
+"""Between looks whether a disk that refused, or was not mounted, takes bytes now."""
+DATABASE_RETRY_SECONDS = 30.0
+"""Between tries to record what has happened to a download."""
+CLAIMED_LOOK_SECONDS = 5.0
+"""When a download whose file another one is at work on is looked at again."""
 MINIMUM_WINDOW_SECONDS = 10.0
 """The shortest time over which a peer's speed is judged too slow."""
 ASK_AGAIN_SECONDS = 1.0

@@ -16,8 +16,7 @@ import time
 from contextlib import closing
 
 from jack.blackhole.stub import build_stub
-from jack.model import Stub
-from jack.peers.protocol import connector_id
+from jack.model import Stub, connector_id
 from tests.bench import gauge
 from tests.bench.site import KEY, MIB, Site, site, until
 from tests.support.scripted_peer import ScriptedPeer

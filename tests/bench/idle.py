@@ -20,8 +20,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
-from jack.model import Release
-from jack.peers.protocol import connector_id
+from jack.model import Release, connector_id
 from jack.store.database import Database
 from tests.bench import gauge
 from tests.bench.site import KEY, MIB, Site, site, until

@@ -14,8 +14,7 @@ import statistics
 import time
 
 from jack.blackhole.stub import build_stub
-from jack.model import Stub
-from jack.peers.protocol import connector_id
+from jack.model import Stub, connector_id
 from tests.bench.site import GIB, KEY, Site, site, until
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path
 

@@ -19,8 +19,7 @@ from pathlib import Path
 
 from jack.blackhole.stub import build_stub
 from jack.library.folder_source import FolderSource
-from jack.model import Release, Stub
-from jack.peers.protocol import connector_id
+from jack.model import Release, Stub, connector_id
 from tests.support.ports import Port
 
 KEY = "bench-key-0123456789"

@@ -15,8 +15,7 @@ import pytest
 
 from jack import cli, screen
 from jack.errors import StorageError
-from jack.model import Download, DownloadStatus, Release
-from jack.peers.protocol import connector_id
+from jack.model import Download, DownloadStatus, Release, connector_id
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.store.lock import StateLock

@@ -20,7 +20,7 @@ from typing import Any
 
 from jack.control.running import Daemon
 from jack.errors import UserError
-from jack.peers.protocol import connector_id
+from jack.model import connector_id
 from jack.support.clock import SystemClock
 from tests.crash import disk
 from tests.crash.disk import Image

@@ -12,8 +12,7 @@ import pytest
 from jack.config.schema import ServerConfig, ServerType
 from jack.config.secret import Secret
 from jack.errors import StorageError
-from jack.model import DownloadStatus, WaitReason
-from jack.peers.protocol import connector_id
+from jack.model import DownloadStatus, WaitReason, connector_id
 from tests.downloads.world import World, held
 from tests.support.fake_arr import FakeArr
 from tests.support.scripted_peer import Answer, ScriptedPeer, file_path

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from jack.downloads.explain import record, size_text, why
+from jack.downloads.explain import record, why
 from jack.model import Download, DownloadStatus, Validator, WaitReason
 from jack.support.clock import SystemClock
+from jack.support.text import size_text
 
 S = DownloadStatus
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
@@ -172,7 +173,7 @@ def test_the_record_names_paths_that_any_encoder_takes() -> None:
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 * MIB, "5.0 MiB"), (2**50, "1024.0 TiB")],
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 * MIB, "5.0 MiB"), (2**50, "1.0 PiB")],
 )
 def test_sizes_in_units_people_read(size: int, text: str) -> None:
     assert size_text(size) == text

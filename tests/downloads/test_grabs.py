@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from jack.model import DownloadStatus, Stub
-from jack.peers.protocol import connector_id
+from jack.model import DownloadStatus, Stub, connector_id
 from tests.downloads.world import World, held
 from tests.support.scripted_peer import Answer, ScriptedPeer, item_path
 from tests.support.waiting import eventually

@@ -13,8 +13,7 @@ from jack.arr.history import Proof
 from jack.blackhole.stub import NoStub, build_stub, info_hash, read_torrent
 from jack.imports import records
 from jack.imports.records import Records
-from jack.model import Download, DownloadStatus, Stub
-from jack.peers.protocol import connector_id
+from jack.model import Download, DownloadStatus, Stub, connector_id
 from jack.store.facts import Facts
 from jack.store.handovers import Handovers
 from jack.store.volumes import Volumes

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from jack.imports.own_copy import remove_own_copy
-from jack.model import Download, DownloadStatus
-from jack.peers.protocol import connector_id
+from jack.model import Download, DownloadStatus, connector_id
 from jack.store.handovers import Handovers, HandoverState
 from jack.store.proofs import Proofs
 from jack.support import waits

@@ -21,9 +21,8 @@ from jack.config.secret import Secret
 from jack.control.offline import steer_offline
 from jack.download_side import DownloadSide
 from jack.downloads.explain import why
-from jack.model import Download, DownloadStatus, Release, Stub
+from jack.model import Download, DownloadStatus, Release, Stub, connector_id
 from jack.peers.peer import Peer
-from jack.peers.protocol import connector_id
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import Clock

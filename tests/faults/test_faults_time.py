@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from jack.downloads.explain import record, size_text, why
+from jack.downloads.explain import record, why
 from jack.errors import PeerRefused, TransientError
 from jack.model import DownloadStatus, WaitReason
 from jack.support.retry_after import MAX_WAIT_SECONDS, parse_http_date, parse_retry_after
+from jack.support.text import size_text
 from jack.support.timer import Timer
 from jack.support.tls import tls_error
 from jack.web.pace import UploadPace

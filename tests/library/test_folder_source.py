@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from jack.library.folder_source import FolderSource
-from jack.model import MOVIES, TV, Release
-from jack.peers.protocol import connector_id, release_from_json, release_to_json
+from jack.model import MOVIES, TV, Release, connector_id
+from jack.peers.protocol import release_from_json, release_to_json
 
 Put = Callable[..., Path]
 

@@ -15,8 +15,7 @@ import pytest
 
 import jack
 from jack.library.sharing import Sharing
-from jack.model import MOVIES
-from jack.peers.protocol import connector_id
+from jack.model import MOVIES, connector_id
 from jack.store.database import Database
 from jack.store.pictures import Pictures
 from jack.support.clock import SystemClock

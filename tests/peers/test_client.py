@@ -18,8 +18,8 @@ from jack.errors import (
     ProtocolError,
     TransientError,
 )
+from jack.model import connector_id
 from jack.peers.peer_client import PeerClient, PeerEntry
-from jack.peers.protocol import connector_id
 from jack.support.http import Wire
 from tests.support.clock import FakeClock
 from tests.support.scripted_peer import Answer, Request, ScriptedPeer, file_path, item_path

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jack.errors import ProtocolError
-from jack.model import MOVIES, TV, Release
+from jack.model import MOVIES, TV, Release, connector_id
 from jack.peers import protocol
 
 
@@ -50,10 +50,10 @@ class TestPaths:
     def test_a_connector_id_is_the_hash_of_the_url_as_written(
         self, url: str, expected: str
     ) -> None:
-        assert protocol.connector_id(url) == expected
+        assert connector_id(url) == expected
 
     def test_a_connector_id_exists_for_a_folder_whose_name_is_not_utf8(self) -> None:
-        assert len(protocol.connector_id("/media/\udcff")) == 8
+        assert len(connector_id("/media/\udcff")) == 8
 
 
 class TestVersions:

@@ -26,8 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from jack.blackhole.stub import build_stub
-from jack.model import Download, DownloadStatus, Release, Stub
-from jack.peers.protocol import connector_id
+from jack.model import Download, DownloadStatus, Release, Stub, connector_id
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import SystemClock

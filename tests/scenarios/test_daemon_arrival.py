@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from jack.model import DownloadStatus
-from jack.peers.protocol import connector_id
+from jack.model import DownloadStatus, connector_id
 from tests.scenarios.harness import (
     KEY,
     KIB,

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from jack.blackhole.stub import read_stub
-from jack.model import DownloadStatus, Stub
-from jack.peers.protocol import connector_id
+from jack.model import DownloadStatus, Stub, connector_id
 from tests.scenarios.harness import (
     CHECKOUT,
     KIB,

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from jack.model import DownloadStatus
-from jack.peers.protocol import connector_id
+from jack.model import DownloadStatus, connector_id
 from tests.scenarios.harness import (
     KEY,
     KIB,

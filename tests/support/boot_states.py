@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jack.blackhole.stub import build_stub
-from jack.model import Download, DownloadStatus, Release, Stub
-from jack.peers.protocol import connector_id
+from jack.model import Download, DownloadStatus, Release, Stub, connector_id
 from tests.downloads.world import World
 from tests.support.scripted_peer import Answer, ScriptedPeer, file_path
 

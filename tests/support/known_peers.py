@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from jack.model import connector_id
 from jack.peers.collection import Peers
 from jack.peers.peer_client import PeerEntry
-from jack.peers.protocol import connector_id
 from jack.support.clock import Clock
 from jack.support.pauses import Pauses
 

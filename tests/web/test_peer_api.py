@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from jack.errors import PermanentError, TransientError
-from jack.peers.protocol import connector_id
+from jack.model import connector_id
 from jack.web.auth import KeyGuard
 from tests.web.served_peer import KEY
 

@@ -16,9 +16,8 @@ import pytest
 import requests
 
 from jack.blackhole.stub import info_hash, read_stub
-from jack.model import MOVIES, TV, Release, Stub
+from jack.model import MOVIES, TV, Release, Stub, connector_id
 from jack.peers.collection import Peers
-from jack.peers.protocol import connector_id
 from jack.peers.query import Offer, SearchQuery, matcher
 from jack.peers.search import PeerSearch
 from jack.web.feed import PAGE_ITEMS, UNDATED
