@@ -107,6 +107,15 @@ def _parser() -> argparse.ArgumentParser:
         ("cancel", partial(_steer, "cancel"), "stop a download and remove its .part"),
     ):
         add(name, command, text).add_argument("id", type=int, metavar="ID")
+    for name, text in (
+        ("pause", "let a download, or all of them, rest; what has arrived is kept"),
+        ("resume", "let a paused download, or all of them, go on"),
+    ):
+        sub = add(name, partial(_steer_some, name), text)
+        sub.add_argument("id", type=_id_or_all, metavar="ID|all")
+    remove = add("remove", partial(_steer, "remove"), "take a download off the list")
+    remove.add_argument("id", type=int, metavar="ID")
+    remove.add_argument("--files", action="store_true", help="also its own finished file")
     _add_stub(commands, common, configured)
     demo = add("demo", _demo, "the whole loop on this machine, with no config", common)
     demo.add_argument("--size-mib", type=int, default=256, help=argparse.SUPPRESS)
@@ -206,9 +215,22 @@ def _why(options: argparse.Namespace) -> int:
 
 
 def _steer(action: str, options: argparse.Namespace) -> int:
-    said = _commands(options).steer(options.id, action)
-    print(f"download {said['id']}: {said['why']}")
+    said = _commands(options).steer(options.id, action, files=getattr(options, "files", False))
+    outcome = f"{said['filename']} is removed" if action == "remove" else said["why"]
+    print(f"download {said['id']}: {outcome}")
     return 0
+
+
+def _steer_some(action: str, options: argparse.Namespace) -> int:
+    if options.id is not None:
+        return _steer(action, options)
+    count = _commands(options).steer_all(action)
+    print(f"{action}d: {count} download{'' if count == 1 else 's'}")
+    return 0
+
+
+def _id_or_all(text: str) -> int | None:
+    return None if text == "all" else int(text)
 
 
 def _commands(options: argparse.Namespace) -> Commands:

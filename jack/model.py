@@ -162,6 +162,8 @@ class Download:
     """Where the `.part` has stayed when the destination got another name meanwhile."""
     announced_bytes: int | None = None
     """What stub and metadata have said at the grab; the larger one."""
+    paused_at: datetime | None = None
+    """Since when a person wants it to rest; it keeps its `.part` and its place."""
     import_asked: str | None = None
     """The server that was asked last to import the file; `next_attempt_at` says until when its
     history is waited for."""

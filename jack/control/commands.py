@@ -1,5 +1,5 @@
-"""What `status`, `why`, `retry` and `cancel` do: the running jack does it, or else this process on
-the database alone. Which of the two, the lock of the state folder decides.
+"""What `status`, `why` and the commands that steer do: the running jack does it, or else this
+process on the database alone. Which of the two, the lock of the state folder decides.
 """
 
 from __future__ import annotations
@@ -48,20 +48,38 @@ class Commands:
             raise UserError(f"there is no download {download_id}; `jack status --all` lists them")
         return record
 
-    def steer(self, download_id: int, action: str) -> dict[str, Any]:
-        """Do it ("retry", "cancel"), and return what the download says then."""
-        self.record(download_id)
-        lock = StateLock(self._state_path)
+    def steer(self, download_id: int, action: str, *, files: bool = False) -> dict[str, Any]:
+        """Do it, and return what the download says then, or last said when it is removed."""
+        before = self.record(download_id)
         if is_running(self._state_path):
-            return dict(self._daemon.post(f"downloads/{download_id}/{action}"))
+            path = f"downloads/{download_id}/{action}"
+            return dict(self._daemon.post(path, {"files": files}))
+        with self._offline() as database:
+            steer_offline(download_id, action, self._config, database, self._clock, files=files)
+        return before if action == "remove" else self.record(download_id)
+
+    def steer_all(self, action: str) -> int:
+        """Pause or resume everything that is live; how many there were."""
+        if is_running(self._state_path):
+            return int(self._daemon.post(f"downloads/all/{action}")["count"])
+        with self._offline() as database:
+            live = [row.id for row in Downloads(database, self._clock).live()]
+            for download_id in live:
+                steer_offline(download_id, action, self._config, database, self._clock)
+        return len(live)
+
+    @contextlib.contextmanager
+    def _offline(self) -> Iterator[Database]:
+        """The database for changes while no jack runs, and none can start."""
+        lock = StateLock(self._state_path)
         lock.acquire()
         try:
             with Database.existing(self._state_path) as database:
-                if database is not None:
-                    steer_offline(download_id, action, self._config, database, self._clock)
+                if database is None:
+                    raise UserError("there are no downloads yet")
+                yield database
         finally:
             lock.release()
-        return self.record(download_id)
 
     @property
     def _daemon(self) -> Daemon:

@@ -1,4 +1,4 @@
-"""`jack retry` and `jack cancel` where no jack runs: the rows are changed here, with the lock
+"""What a person wants of a download where no jack runs: its row is changed here, with the lock
 held.
 """
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 from jack.config import Config
 from jack.downloads.naming import Naming
 from jack.downloads.settling import Settling
-from jack.downloads.steering import CANCELLED_BY_USER, objection
+from jack.downloads.steering import CANCELLED_BY_USER, objection, remove_ended
 from jack.errors import UserError
 from jack.model import FINISHED, Download, WaitReason
 from jack.store.database import Database
@@ -19,18 +19,35 @@ from jack.support.clock import Clock
 
 
 def steer_offline(
-    download_id: int, action: str, config: Config, database: Database, clock: Clock
+    download_id: int,
+    action: str,
+    config: Config,
+    database: Database,
+    clock: Clock,
+    *,
+    files: bool = False,
 ) -> None:
-    """Do `action`. Raises UserError when the download is not in a state for it."""
+    """Do `action`; `files`: remove its own finished file as well. Raises UserError when the
+    download is not in a state for it.
+    """
     downloads = Downloads(database, clock)
     download = downloads.get(download_id)
     if download is None:
         return
     if problem := objection(action, download, downloads):
         raise UserError(problem)
+    settling = Settling(downloads, config.downloads.watch_path if config.downloads else None)
     if action == "cancel":
-        watch_path = config.downloads.watch_path if config.downloads else None
-        Settling(downloads, watch_path).cancel(download, CANCELLED_BY_USER)
+        settling.cancel(download, CANCELLED_BY_USER)
+    elif action == "pause":
+        downloads.pause(download.id)
+    elif action == "resume":
+        downloads.resume(download.id)
+    elif action == "remove":
+        if download.is_live:
+            settling.cancel(download, CANCELLED_BY_USER)
+        remove_ended(downloads.get(download.id) or download, settling, files)
+        downloads.remove(download.id)
     else:
         _retry(download, downloads, database, clock)
 

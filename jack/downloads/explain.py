@@ -17,6 +17,11 @@ S = DownloadStatus
 
 def why(download: Download, now: datetime) -> str:
     """One sentence (or two) for a person, true for this row at `now`."""
+    if download.paused_at is not None and download.is_live:
+        return (
+            f"Paused since {_iso(download.paused_at)}; {_safe(download)}."
+            f" `jack resume {download.id}` goes on from there."
+        )
     if download.status is S.WAITING:
         return _waiting(download, now)
     return {
@@ -60,6 +65,7 @@ def record(download: Download, now: datetime, moving: Moving | None = None) -> d
         "receivedBytes": received,
         "bytesPerSecond": _whole(moving.bytes_per_second if moving else None),
         "etaSeconds": _eta_seconds(download, moving),
+        "paused": download.paused_at is not None,
     }
 
 

@@ -73,12 +73,12 @@ class DownloadService:
             self._slots.submit(download.peer_id, download.id)
 
     def may_start(self, download: Download) -> bool:
-        """False when the peer is unknown or left alone right now, or the disk is not there; the row
-        then says so.
+        """False when it is paused, the peer is unknown or left alone right now, or the disk is not
+        there; the row then says so.
         """
         if self._stopping or not download.is_live or download.blocked_by is not None:
             return False
-        if not self._held.has_peer(download):
+        if download.paused_at is not None or not self._held.has_peer(download):
             return False
         if self._disks.keeps_waiting(download):
             self.later(download.id, STORAGE_LOOK_SECONDS)

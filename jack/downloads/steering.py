@@ -4,18 +4,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from jack.downloads.absent_disks import AbsentDisks
 from jack.downloads.held import HeldDownloads
 from jack.downloads.naming import Naming, may_share_a_name
 from jack.downloads.parts import Parts
+from jack.downloads.settling import Settling
 from jack.downloads.slots import Slots
 from jack.errors import UserError
 from jack.model import FINISHED, Download, DownloadStatus
 from jack.store.downloads import Downloads
+from jack.support.files import printable
+from jack.support.own import Maker, remove_own
 from jack.support.waits import CANCEL_SECONDS
 
 log = logging.getLogger(__name__)
@@ -24,9 +30,19 @@ log = logging.getLogger(__name__)
 CANCELLED_BY_USER = "cancelled by the user"
 
 
+_NOT_OURS = "it is not the file that jack finished"
+ACTIONS = ("retry", "cancel", "pause", "resume", "remove")
+
+
 def objection(action: str, download: Download, downloads: Downloads) -> str | None:
-    """Why `action` ("retry", "cancel") cannot be done now, as a sentence; None when it can."""
-    return _to_cancel(download) if action == "cancel" else _to_retry(download, downloads)
+    """Why `action`, one of ACTIONS, cannot be done now, as a sentence; None when it can."""
+    if action == "retry":
+        return _to_retry(download, downloads)
+    if action == "cancel":
+        return _to_cancel(download)
+    if action in {"pause", "resume"} and not download.is_live:
+        return f"download {download.id} is {download.status.value}: there is nothing to {action}"
+    return None
 
 
 def _to_retry(download: Download, downloads: Downloads) -> str | None:
@@ -46,6 +62,27 @@ def _to_cancel(download: Download) -> str | None:
     if download.status is DownloadStatus.CANCELLED:
         return f"download {download.id} is cancelled already"
     return None
+
+
+class _Order:
+    """What is to be recorded when a transfer has ended, and whether that is done."""
+
+    def __init__(self, record: Callable[[int], None]) -> None:
+        self.record = record
+        self.is_done = threading.Event()
+
+
+def remove_ended(download: Download, settling: Settling, files: bool) -> None:
+    """What goes with the row of a download that has ended: its stub, which would be a new grab,
+    and where `files` is true its own finished file, if it is still that one."""
+    path, size = download.dest_path, download.expected_bytes or 0
+    if files and download.finished_inode is not None and os.path.lexists(path):
+        is_whole = os.lstat(path).st_size == size
+        reason = remove_own(path, Maker(download.finished_inode, size)) if is_whole else _NOT_OURS
+        if reason is not None:
+            raise UserError(f"{printable(str(path))} stays: {reason}")
+    settling.remove_stub(download)
+    settling.flush()
 
 
 class Starter(Protocol):
@@ -74,24 +111,24 @@ class Steering:
         self._starter = starter
         self._one_at_a_time = threading.Lock()
         self._lock = threading.Lock()
-        self._cancelling: dict[int, threading.Event] = {}
-        """Running downloads that are to be cancelled; the event is set when that is recorded."""
+        self._orders: dict[int, _Order] = {}
+        """Of downloads whose transfer was told to end."""
 
     def ended(self, download_id: int) -> bool:
-        """A transfer was told to end and has. Whether that was a cancel, which is recorded then."""
+        """A transfer was told to end and has. Whether that was an order, which is recorded then."""
         with self._lock:
-            ended = self._cancelling.get(download_id)
-        if ended is None:
+            order = self._orders.get(download_id)
+        if order is None:
             return False
         try:
-            self._cancel_now(download_id)
+            order.record(download_id)
         finally:
-            ended.set()
+            order.is_done.set()
         return True
 
-    def steer(self, download_id: int, action: str) -> None:
-        """Do `action` ("retry" or "cancel") and return when it is done. Raises UserError when the
-        download is not in a state for it.
+    def steer(self, download_id: int, action: str, *, files: bool = False) -> None:
+        """Do `action`, one of ACTIONS, and return when it is done; `files`: remove its own finished
+        file as well. Raises UserError when the download is not in a state for it.
         """
         with self._one_at_a_time:  # one after the other: `jack cancel 1 && jack retry 1`
             download = self._p.downloads.get(download_id)
@@ -99,35 +136,71 @@ class Steering:
                 return
             if problem := objection(action, download, self._p.downloads):
                 raise UserError(problem)
-            if action == "cancel":
-                self._cancel(download)
+            if action == "remove":
+                self._remove(download, files)
             else:
-                self._retry(download)
+                orders = {"retry": self._retry, "cancel": self._cancel, "pause": self._pause}
+                orders.get(action, self._resume)(download)
 
-    def _cancel(self, download: Download) -> None:
+    def steer_all(self, action: str) -> int:
+        """Pause or resume everything that is live; how many there were."""
+        live = [row.id for row in self._p.downloads.live()]
+        for download_id in live:
+            with contextlib.suppress(UserError):  # it has just ended
+                self.steer(download_id, action)
+        return len(live)
+
+    def _end(self, download: Download, reason: str, record: Callable[[int], None]) -> None:
+        """Take it out of its line, or end its transfer; then `record` what was wanted."""
         self._slots.withdraw(download.id)
         self._p.timer.cancel(("row", download.id))
-        ended = threading.Event()
+        order = _Order(record)
         with self._lock:
-            self._cancelling[download.id] = ended
+            self._orders[download.id] = order
         try:
-            if self._p.job.stop(download.id, "cancelled"):
-                if not ended.wait(CANCEL_SECONDS):
-                    raise UserError(f"download {download.id} has been told to end and has not yet")
-            else:
-                self._cancel_now(download.id)
+            if not self._p.job.stop(download.id, reason):
+                record(download.id)
+            elif not order.is_done.wait(CANCEL_SECONDS):
+                raise UserError(f"download {download.id} has been told to end and has not yet")
         finally:
             with self._lock:
-                self._cancelling.pop(download.id, None)
+                self._orders.pop(download.id, None)
+
+    def _cancel(self, download: Download) -> None:
+        self._end(download, "cancelled", self._record_cancel)
         now = self._p.downloads.get(download.id)
         if now is not None and now.status is not DownloadStatus.CANCELLED:
             raise UserError(objection("cancel", now, self._p.downloads) or "it was not cancelled")
 
-    def _cancel_now(self, download_id: int) -> None:
+    def _record_cancel(self, download_id: int) -> None:
         download = self._p.downloads.get(download_id)
         if download is not None and self._p.settling.cancel(download, CANCELLED_BY_USER):
             log.info("download %d (%s): cancelled", download.id, download.filename)
             self._starter.settled(download)
+
+    def _pause(self, download: Download) -> None:
+        """On record first: whatever starts it from now on sees that it is paused."""
+        if download.paused_at is None and self._p.downloads.pause(download.id):
+            self._end(download, "paused", self._record_pause)
+            log.info("download %d (%s): paused", download.id, download.filename)
+
+    def _record_pause(self, download_id: int) -> None:
+        if self._p.downloads.requeue(download_id):
+            self._p.downloads.uncount_attempt(download_id)
+
+    def _resume(self, download: Download) -> None:
+        if download.paused_at is not None and self._p.downloads.resume(download.id):
+            log.info("download %d (%s): goes on", download.id, download.filename)
+            self._starter.dispatch_id(download.id)
+
+    def _remove(self, download: Download, files: bool) -> None:
+        if download.is_live:
+            self._cancel(download)
+        self._p.imports.withdraw(download)
+        remove_ended(self._p.downloads.get(download.id) or download, self._p.settling, files)
+        self._p.downloads.remove(download.id)
+        log.info("download %d (%s): removed from the list", download.id, download.filename)
+        self._starter.settled(download)
 
     def _retry(self, download: Download) -> None:
         if download.status in FINISHED:

@@ -85,13 +85,17 @@ class Imports:
 
     def retry(self, download: Download) -> None:
         """A person asks: also what was rejected is tried again, and every pause is cut short."""
-        for line in self._lines.values():
-            line.withdraw(download.id)  # what it waits for, and its pauses, are over
+        self.withdraw(download)  # what it waits for, and its pauses, are over
         self._records.handovers.reopen(download.id)
         self._downloads.import_retried(download.id)
         self._begin(self._downloads.get(download.id) or download)
         for line in self._lines.values():
             line.hurry(download.id)
+
+    def withdraw(self, download: Download) -> None:
+        """No server is asked or told about it any more."""
+        for line in self._lines.values():
+            line.withdraw(download.id)
 
     def resume(self) -> None:
         """At start: everything that was finished or failed and has not come to its end."""

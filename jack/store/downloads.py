@@ -21,15 +21,16 @@ from jack.model import (
     WaitReason,
 )
 from jack.store import hot
+from jack.store.models import DeliveryMark, FailureRow, HandoverRow
 from jack.store.models import DownloadRow as Row
 from jack.store.rows import DownloadRows
 
 S = DownloadStatus
 _IDS_AT_ONCE = 500
 _AT_REST: dict[str, Any] = dict.fromkeys(
-    ("next_attempt_at", "wait_reason", "blocked_by", "requested")
+    ("next_attempt_at", "wait_reason", "blocked_by", "paused_at")
 )
-"""Nothing is waited for and nothing is wished."""
+"""Nothing is waited for."""
 
 
 class Downloads(DownloadRows):
@@ -324,15 +325,27 @@ class Downloads(DownloadRows):
             for ids in chunked(download_ids, _IDS_AT_ONCE):
                 self._change((Row.id.in_(ids),), stub_present=False)
 
-    # -- wishes of other processes ---------------------------------------------------------------
+    # -- what a person wants ---------------------------------------------------------------------
 
-    def ask(self, download_id: int, wish: str) -> bool:
-        """Leave a wish ("retry", "cancel") for the running daemon."""
-        return self._change((Row.id == download_id,), requested=wish) > 0
+    def pause(self, download_id: int) -> bool:
+        return self._update(download_id, LIVE, paused_at=self._clock.now())
 
-    def wish_granted(self, download_id: int) -> bool:
-        asked = (Row.id == download_id, Row.requested.is_null(False))
-        return self._change(asked, requested=None) > 0
+    def resume(self, download_id: int) -> bool:
+        return self._update(download_id, LIVE, paused_at=None)
+
+    def remove(self, download_id: int) -> bool:
+        """Forget a download that has ended. What is still to be reported of its failure stays, and
+        so do the records of histories that have proved its import: they prove no other.
+        """
+        with self._database.transaction():
+            row = self.get(download_id)
+            if row is None or row.is_live:
+                return False
+            for model in (HandoverRow, DeliveryMark):
+                self._database.change(model.delete().where(model.download_id == download_id))
+            failed = FailureRow.download_id == download_id
+            self._database.change(FailureRow.update(download_id=None).where(failed))
+            return self._database.change(Row.delete().where(Row.id == download_id)) > 0
 
     # -- inside ----------------------------------------------------------------------------------
 

@@ -285,6 +285,13 @@ VERSION_10 = (
     "ALTER TABLE new_reported_grabs RENAME TO reported_grabs",
 )
 
+VERSION_11 = (
+    # Orders go to the running jack itself; since when a person has paused a download stays.
+    "DROP INDEX downloads_requested",
+    "UPDATE downloads SET requested = NULL WHERE requested IS NOT NULL",
+    "ALTER TABLE downloads RENAME COLUMN requested TO paused_at",
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     VERSION_1,
     VERSION_2,
@@ -296,6 +303,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     VERSION_8,
     VERSION_9,
     VERSION_10,
+    VERSION_11,
 )
 """Position n holds the statements that lead from version n to n + 1. Never edit one that was
 released.

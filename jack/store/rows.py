@@ -164,14 +164,6 @@ class DownloadRows:
             )
         ]
 
-    def wishes(self) -> list[tuple[int, str]]:
-        """What other processes want of the running daemon."""
-        asked = Row.select(Row.id, Row.requested).where(Row.requested.is_null(False))
-        return list(self._database.rows(asked))
-
-    def wish_of(self, download_id: int) -> str | None:
-        return dict(self.wishes()).get(download_id)
-
     # -- inside ----------------------------------------------------------------------------------
 
     def _pages(self, *where: Any, by: Any = Row.id) -> Iterator[Download]:

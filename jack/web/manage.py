@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
+from jack.downloads.steering import ACTIONS
 from jack.errors import UserError
 from jack.web.answers import json_error
 from jack.web.auth import KeyGuard
@@ -16,11 +17,11 @@ from jack.web.status import Shown, downloads_answer, row_of
 class Steers(Protocol):
     """Whoever does what a person wants of one download."""
 
-    def steer(self, download_id: int, action: str) -> None:
+    def steer(self, download_id: int, action: str, *, files: bool = False) -> None:
         """Return when it is done. Raises UserError, with the reason, when it cannot be done."""
 
-
-ACTIONS = ("retry", "cancel")
+    def steer_all(self, action: str) -> int:
+        """The same for everything that is live; how many there were."""
 
 
 def manage_blueprint(
@@ -56,10 +57,15 @@ def manage_blueprint(
             return json_error(404, "NOT_FOUND", f"the actions are {', '.join(ACTIONS)}")
         if steering is None:
             raise UserError("this jack only shares: its config has no downloads block")
+        if text == "all" and action in {"pause", "resume"}:
+            return jsonify(count=steering.steer_all(action))
         row = row_of(shown, text)
-        if row is not None:
-            steering.steer(row["id"], action)
-        return _download(shown, text)
+        if row is None:
+            return _download(shown, text)
+        wanted = request.get_json(silent=True)
+        files = isinstance(wanted, dict) and wanted.get("files") is True
+        steering.steer(row["id"], action, files=files)
+        return jsonify(dict(row)) if action == "remove" else _download(shown, text)
 
     return manage
 

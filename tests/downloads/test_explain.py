@@ -50,7 +50,7 @@ KEYS = (
     "id status torrentFilename peerId peerName itemId filename destPath partPath releaseSize"
     " expectedBytes expectedBytesSource expectedBytesMismatch downloadedBytes attempts"
     " nextAttemptAt error startedAt updatedAt completedAt why receivedBytes"
-    " bytesPerSecond etaSeconds"
+    " bytesPerSecond etaSeconds paused"
 ).split()
 
 

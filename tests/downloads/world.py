@@ -240,12 +240,13 @@ class World:
         }
         return self.downloads.create(**{**values, **changes})
 
-    def steer(self, action: str, number: int = 1) -> None:
-        """What `jack retry` and `jack cancel` do, whether jack runs or not."""
+    def steer(self, action: str, number: int = 1, *, files: bool = False) -> None:
+        """What the commands do, whether jack runs or not."""
         if self.side is not None:
-            self.side.service.steering.steer(number, action)
+            self.side.service.steering.steer(number, action, files=files)
         else:
-            steer_offline(number, action, self.config(), self.database, self.clock)
+            config, database = self.config(), self.database
+            steer_offline(number, action, config, database, self.clock, files=files)
 
     def why(self, number: int = 1) -> str:
         return why(self.row(number), self.clock.now())

@@ -339,7 +339,6 @@ def test_years_of_history_are_never_read_through(tmp_path: Path) -> None:
     downloads.owned(row.dest_path)
     downloads.is_recorded_for_another(1, row.id)
     downloads.followers(row)
-    downloads.wishes()
     downloads.checkpoint(row.id, 1)
     Failures(database, clock).count_since("p", "i", clock.now())
     Failures(database, clock).open()

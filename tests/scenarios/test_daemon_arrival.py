@@ -38,7 +38,7 @@ FIELDS = set(
     "id status torrentFilename peerId peerName itemId filename destPath partPath releaseSize"
     " expectedBytes expectedBytesSource expectedBytesMismatch downloadedBytes attempts"
     " nextAttemptAt error startedAt updatedAt completedAt why receivedBytes"
-    " bytesPerSecond etaSeconds".split()
+    " bytesPerSecond etaSeconds paused".split()
 )
 UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 

@@ -175,16 +175,6 @@ def test_holding_a_peer_touches_its_idle_rows_only(
         assert row is not None and row.status is status
 
 
-def test_a_wish_is_seen_once_and_cleared_when_granted(downloads: Downloads, make: Make) -> None:
-    row = make()
-    assert downloads.wishes() == []
-    assert downloads.ask(row.id, "cancel")
-    assert downloads.wishes() == [(row.id, "cancel")]
-    downloads.wish_granted(row.id)
-    assert downloads.wish_of(row.id) is None
-    assert not downloads.ask(999, "cancel")
-
-
 def test_stubs_left_behind_are_those_of_settled_rows(downloads: Downloads, make: Make) -> None:
     live, done = make(), make()
     downloads.complete(done.id, 1000)

@@ -136,7 +136,7 @@ def test_a_new_file_has_the_very_tables_that_all_steps_lead_to(tmp_path: Path) -
     stepwise.close()
     new, old = schema(tmp_path / "jack.db"), schema(tmp_path / "old.db")
     assert new == old
-    assert "downloads" in new and len(new["downloads"]["indexes"]) == 9
+    assert "downloads" in new and len(new["downloads"]["indexes"]) == 8
 
 
 _CHECK = re.compile(r"CHECK ?(\((?:[^()]|\([^()]*\))*\))")

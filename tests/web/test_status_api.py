@@ -39,10 +39,14 @@ class Orders:
     def __init__(self) -> None:
         self.given: list[tuple[int, str]] = []
 
-    def steer(self, download_id: int, action: str) -> None:
+    def steer(self, download_id: int, action: str, *, files: bool = False) -> None:
         if download_id == 2:
             raise UserError("download 2 is running already")
-        self.given.append((download_id, action))
+        self.given.append((download_id, action + (" with files" if files else "")))
+
+    def steer_all(self, action: str) -> int:
+        self.given.append((0, action))
+        return 2
 
 
 @pytest.fixture
@@ -59,10 +63,10 @@ def ask(
         status_blueprint(guard, rows), manage_blueprint(rows, orders, guard)
     ).port
 
-    def fetch(path: str, key: str = KEY, method: str = "GET") -> requests.Response:
+    def fetch(path: str, key: str = KEY, method: str = "GET", **more: Any) -> requests.Response:
         headers = {"X-Api-Key": key.encode()}
         url = f"http://127.0.0.1:{port}{path}"
-        return requests.request(method, url, headers=headers, timeout=20)
+        return requests.request(method, url, headers=headers, timeout=20, **more)
 
     return fetch
 
@@ -97,6 +101,20 @@ def test_an_order_that_cannot_be_carried_out_is_answered_with_the_reason(
     answer = ask("/manage/downloads/2/retry", method="POST")
     assert answer.status_code == 409
     assert answer.json()["error"]["message"] == "download 2 is running already"
+
+
+def test_all_are_paused_or_resumed_at_once_and_nothing_else_is_done_to_all(
+    ask: Callable[..., Any], orders: Orders
+) -> None:
+    assert ask("/manage/downloads/all/pause", method="POST").json() == {"count": 2}
+    assert ask("/manage/downloads/all/cancel", method="POST").status_code == 404
+    assert orders.given == [(0, "pause")]
+
+
+def test_files_go_only_where_that_is_said(ask: Callable[..., Any], orders: Orders) -> None:
+    for body in (None, {"files": False}, {"files": "yes"}, {"files": True}):
+        assert ask("/manage/downloads/1/remove", method="POST", json=body).json() == ROWS[1]
+    assert orders.given == [(1, "remove")] * 3 + [(1, "remove with files")]
 
 
 @pytest.mark.parametrize(
