@@ -86,8 +86,9 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
             idle = config.jack.api_key is None
             log.info("jack is up and %s: no downloads in the config", "idle" if idle else "shares")
             return 0 if watch.wait(None) else 1
-        side.start(signals.stop)
+        started = side.start(signals.stop)
         start_control_side(config.jack.state_path, shown, steering, database, stack)
+        log.info("jack is up: %s", started)
         registrar = wiring.registrar(config, clock)
         if registrar is not None:
             stack.callback(registrar.stop, 1.0)

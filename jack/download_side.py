@@ -185,9 +185,9 @@ class DownloadSide:
         """The stubs in the watch folder that are no download yet; from any thread."""
         return self._intake.waiting_stubs()
 
-    def start(self, stop: threading.Event) -> None:
-        """Stale rows first, then the observer, then the first scan. Raises StateError for bad
-        folders.
+    def start(self, stop: threading.Event) -> str:
+        """Stale rows first, then the observer, then the first scan; what there is to do, in words.
+        Raises StateError for bad folders.
         """
         completed = self._settings.completed_path
         _make_folder(self._settings.watch_path)
@@ -215,12 +215,9 @@ class DownloadSide:
         self._spawn("timer", self.timer.run)
         self._watcher.start()
         self._spawn("intake", lambda: self._intake.run(stop))
-        log.info(
-            "jack is up: %d downloads go on, %d friends, watching %s by %s",
-            count,
-            len(self._peers),
-            self._settings.watch_path,
-            self._watcher.describes,
+        return (
+            f"{count} downloads go on, {len(self._peers)} friends,"
+            f" watching {self._settings.watch_path} by {self._watcher.describes}"
         )
 
     def settled(self) -> bool:

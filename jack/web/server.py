@@ -78,7 +78,8 @@ class Server:
         self._loop: threading.Thread | None = None
 
     def start(self) -> None:
-        """Answer requests in threads of our own. Call it once."""
+        """Answer requests in threads of our own, which have all begun when this returns. Call it
+        once."""
         self._server = create_server(
             self._app,
             sockets=[self._socket],
@@ -100,11 +101,13 @@ class Server:
         queue_log = logging.getLogger(f"{__name__}.queue")
         queue_log.setLevel(logging.ERROR)
         self._server.task_dispatcher.queue_logger = queue_log
-        all_entered = threading.Barrier(self._threads)
+        all_entered = threading.Barrier(self._threads + 1)
         for _ in range(self._threads):
             self._server.add_task(_Entrance(self._enter, all_entered))
         self._loop = threading.Thread(target=self._run, name="http", daemon=True)
         self._loop.start()
+        with contextlib.suppress(threading.BrokenBarrierError):
+            all_entered.wait(ENTRANCE_SECONDS)
 
     def stop(self, timeout_seconds: float) -> None:
         """Close the port and every connection, and wait for the threads.

@@ -118,7 +118,7 @@ def test_the_state_is_readable_by_its_owner_only_whatever_the_umask(you: HurtJac
     you.prefix = with_umask(0o000)
     you.start()
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in you.state.iterdir()}
-    names = ("jack.db", "jack.db-shm", "jack.db-wal", "jack.lock")
+    names = ("jack.db", "jack.db-shm", "jack.db-wal", "jack.lock", "jack.sock")
     assert modes == dict.fromkeys(names, 0o600)
     assert stat.S_IMODE(you.state.stat().st_mode) == 0o700
     assert you.stop() == 0
