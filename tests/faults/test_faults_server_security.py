@@ -626,9 +626,10 @@ def test_no_route_believes_a_browser_without_the_key_and_none_changes_anything(
         }
         for rule in rules:
             assert rule.methods is not None
-            assert rule.methods <= {"GET", "HEAD", "OPTIONS"}, rule
+            changes = {"POST"} if str(rule).startswith("/manage/") else set()
+            assert rule.methods <= {"GET", "HEAD", "OPTIONS"} | changes, rule
             path = str(rule).replace("<item_id>", "a").replace("<text>", "1")
-            path = path.replace("<token>", "nothing")
+            path = path.replace("<token>", "nothing").replace("<action>", "retry")
             assert "<" not in path
             for method in ("GET", "OPTIONS", "POST", "PUT", "DELETE"):
                 answer = requests.request(
