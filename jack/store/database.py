@@ -44,7 +44,9 @@ class Database:
         self._group = GroupCommit(self._writing, self.transaction)
         self._kept: list[sqlite3.Connection] = []
         self.raw = peewee.SqliteDatabase(
-            str(self.path),
+            # No connection makes it: a file that was taken away is not replaced by an empty one.
+            f"{self.path.absolute().as_uri()}?mode=rw",
+            uri=True,
             pragmas={
                 "journal_mode": "wal",
                 "synchronous": "full",
