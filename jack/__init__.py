@@ -18,8 +18,9 @@ import      what has to be told to which server, until its history proves it
 once        a log line that is said once, and once more when what it said is over
 
 The way of a download through the rooms: `blackhole` (scan) -> `downloads` (row, slot) -> `transfer`
-(attempt) -> `store` (every step) -> `arr` (import). `peers` asks other jacks, `library` and `web`
-are for those who ask this one. `daemon` starts and stops all of it; `support.waits` has every wait.
+(attempt) -> `store` (every step) -> `imports` (over `arr`, the API of Radarr and Sonarr). `peers`
+asks other jacks, `library` and `web` are for those who ask this one, `control` is for its owner's
+commands. `daemon` starts and stops all of it; `support.waits` has every wait.
 """
 
 import sys

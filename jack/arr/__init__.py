@@ -1,1 +1,3 @@
-"""Radarr and Sonarr over their API: registration, history, imports, failures, their libraries."""
+"""The API of Radarr and Sonarr: registration, history, commands, their libraries.
+Order of reading: `api` (requests and what errors mean), `registration`, `history`, `library`.
+"""
