@@ -93,7 +93,6 @@ class DownloadSide:
         """By which the watch folder is looked into, or intake woken."""
         self.live = Live(clock, self.timer)
         self.service = self._build_service()
-        self.shown = DownloadsView(database, self._downloads, clock, self.live)
         self._entry = Entry(
             database,
             self._downloads,
@@ -116,6 +115,9 @@ class DownloadSide:
             self._ground,
             clock,
             settings.rescan_interval_seconds,
+        )
+        self.shown = DownloadsView(
+            database, self._downloads, clock, self.live, self._intake, self._peers
         )
         self.threads: list[threading.Thread] = []
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from jack.blackhole.waiting import WaitingStub
 from jack.downloads.live import Moving
 from jack.model import Download, DownloadStatus, WaitReason
 from jack.support.files import printable
@@ -71,6 +72,23 @@ def record(download: Download, now: datetime, moving: Moving | None = None) -> d
 
 def _whole(number: float | None) -> int | None:
     return None if number is None else round(number)
+
+
+def stub_record(stub: WaitingStub, peer_name: str, now: datetime) -> dict[str, Any]:
+    """The JSON object of a stub that lies in watchPath and is no download yet."""
+    details = stub.details
+    when = "" if stub.next_look is None else f"; looked at again {_when(stub.next_look, now)}"
+    return {
+        "torrentFilename": printable(stub.name),
+        "infoHash": details.info_hash,
+        "peerId": details.stub.peer_id,
+        "peerName": peer_name,
+        "itemId": details.stub.item_id,
+        "title": printable(details.title),
+        "size": details.size,
+        "since": _iso(stub.since),
+        "why": f"{stub.why[:1].upper()}{stub.why[1:].rstrip('.')}{when}.",
+    }
 
 
 def _eta_seconds(download: Download, moving: Moving | None) -> int | None:

@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from jack.downloads.explain import record
+from jack.blackhole.waiting import WaitingStub
+from jack.downloads.explain import record, stub_record
 from jack.downloads.live import Live
 from jack.model import Download, Overview
+from jack.peers.collection import Peers
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.support.clock import Clock
@@ -21,15 +23,15 @@ RECENT = 20
 
 
 class Stubs(Protocol):
-    """Who knows which stubs lie in watchPath without a row."""
+    """Who knows the stubs that lie in watchPath and are no download yet; `Intake` does."""
 
-    def waiting(self, now: datetime) -> Sequence[dict[str, Any]]:
-        """The JSON objects of `stubs`, the oldest first."""
+    def waiting_stubs(self) -> Sequence[WaitingStub]:
+        """In the order in which they came."""
 
 
 class DownloadsView:
-    """`live` and `stubs` are a running jack's; without them the database alone speaks. It is None
-    where there is none yet.
+    """`live`, `stubs` and `peers` are a running jack's; without them the database alone speaks. It
+    is None where there is none yet.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class DownloadsView:
         clock: Clock,
         live: Live | None = None,
         stubs: Stubs | None = None,
+        peers: Peers | None = None,
     ) -> None:
         self._database = database
         self._downloads = downloads
         self._clock = clock
         self._live = live
         self._stubs = stubs
+        self._peers = peers
 
     def one(self, download_id: int) -> dict[str, Any] | None:
         """The JSON object of a download; None when there is none of that id."""
@@ -80,7 +84,14 @@ class DownloadsView:
         }
 
     def stubs(self) -> list[dict[str, Any]]:
-        return [] if self._stubs is None else list(self._stubs.waiting(self._clock.now()))
+        """The JSON objects of the stubs that wait."""
+        if self._stubs is None or self._peers is None:
+            return []
+        name, now = self._peers.name, self._clock.now()
+        return [
+            stub_record(stub, name(stub.details.stub.peer_id), now)
+            for stub in self._stubs.waiting_stubs()
+        ]
 
     def _record(self, download: Download, now: datetime) -> dict[str, Any]:
         moving = None if self._live is None else self._live.look(download.id)

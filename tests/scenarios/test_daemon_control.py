@@ -264,3 +264,34 @@ def test_status_is_the_same_json_with_and_without_a_daemon(you: Jack, peer: Scri
     assert you.stop() == 0
     assert json.loads(you.run("status", "--json").stdout) == with_one
     assert Path(with_one["downloads"][0]["destPath"]) == you.file()
+
+
+def test_a_stub_whose_friend_is_away_is_in_the_list_with_its_reason(
+    new_jack: Callable[..., Jack],
+) -> None:
+    port = Port()
+    you = new_jack(
+        peers=[entry("friend", port.url)],
+        downloads={"retryBaseDelayMs": 60_000, "retryMaxDelayMs": 60_000},
+    )
+    you.drop("Film.torrent", port.url, ITEM)
+    you.start()
+
+    def stubs() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(you.run("status", "--json").stdout)["stubs"]
+        return found
+
+    (stub,) = eventually(
+        lambda: [each for each in stubs() if "cannot be reached" in each["why"]],
+        PATIENCE_SECONDS,
+        "the reason",
+    )
+    assert set(stub) == set(
+        "torrentFilename infoHash peerId peerName itemId title size since why".split()
+    )
+    assert (stub["torrentFilename"], stub["peerName"]) == ("Film.torrent", "friend")
+    assert (stub["itemId"], stub["title"], stub["size"]) == (ITEM, "Film", 1000)
+    assert re.search(r"looked at again in [0-9]+ s\.$", stub["why"])
+    shown = you.run("status").stdout
+    assert "Film  " in shown
+    assert "cannot be reached" in " ".join(shown.split())
