@@ -25,7 +25,7 @@ from flask import Flask
 from jack import http_side
 from jack.support.pauses import Pauses
 from jack.support.waits import WRONG_KEY_PAUSES, WRONG_KEYS_FORGOTTEN_SECONDS
-from jack.web import channel, crowd, guesses, server
+from jack.web import channel, guesses, server
 from jack.web.peer_api import MAX_LONG_LISTS
 from tests.scenarios.harness import Jack
 from tests.support.clock import FakeClock
@@ -280,7 +280,7 @@ def test_one_address_has_no_more_than_its_share_of_the_connections(jack: Sharing
         reader = stack.enter_context(jack.connect(receive_bytes=4096))
         reader.sendall(asking(url))
         assert reader.recv(12) == b"HTTP/1.1 200"
-        socks = [stack.enter_context(jack.connect()) for _ in range(crowd.PER_ADDRESS + 8)]
+        socks = [stack.enter_context(jack.connect()) for _ in range(32 + 8)]
         assert [sock.recv(1) for sock in socks[:8]] == [b""] * 8
         socks[-1].sendall(PING)
         assert socks[-1].recv(12) == b"HTTP/1.1 200"
