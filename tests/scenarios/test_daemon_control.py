@@ -235,6 +235,7 @@ class Terminal:
         self._reader.join(PATIENCE_SECONDS)
 
 
+@pytest.mark.usefixtures("signals_of_a_terminal")
 def test_watched_on_80_columns_a_download_is_two_lines_that_move(
     you: Jack, peer: ScriptedPeer, stack: Any
 ) -> None:

@@ -142,11 +142,14 @@ def test_without_a_thread_to_sync_in_jack_ends(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", fail)
+    told: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
     with pytest.raises(NoThread):
         bench.checkpoints.wrote(1)
     bench.may_sync.release()
     bench.checkpoints.finish(1)
     assert bench.recorded == [1]
+    assert [args.exc_type for args in told] == [NoThread]
 
 
 # --- in a real transfer ---
