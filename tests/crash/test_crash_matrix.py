@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-PLAN = Plan(seed=1, most=3)
+PLAN = Plan(seed=1, most=2)
 
 
 def assert_sound(tally: Tally) -> None:
@@ -124,4 +124,4 @@ def test_whenever_jack_dies_a_stub_that_is_refused_without_a_row_is_told_once(
 def test_whenever_jack_dies_two_films_of_one_name_are_both_imported_and_none_is_deleted(
     explore: Explore, story: str
 ) -> None:
-    assert_sound(explore(story, replace(PLAN, most=1, every=2)))
+    assert_sound(explore(story, replace(PLAN, most=1, every=4)))
