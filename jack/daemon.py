@@ -27,6 +27,7 @@ from jack.control_side import start_control_side
 from jack.download_side import DownloadSide
 from jack.downloads.reconcile import reconcile_without_downloads
 from jack.downloads.view import DownloadsView
+from jack.http_side import check_port, start_http_side
 from jack.store.database import Database
 from jack.store.downloads import Downloads
 from jack.store.guard import StateGuard
@@ -60,9 +61,6 @@ def run_daemon(config: Config, clock: Clock | None = None) -> int:
         for gap in gaps(config):
             log.warning("%s: %s", gap.what, gap.remedy)
         if config.jack.api_key is not None:
-            # Imported late: a jack that only downloads does not carry a web server.
-            from jack.http_side import check_port, start_http_side
-
             check_port(config)  # before anything is changed
         watch_deadlines()
         database = Database(config.jack.state_path)

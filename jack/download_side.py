@@ -16,7 +16,6 @@ from pathlib import Path
 from jack.arr.client import ArrClient
 from jack.blackhole.intake import Intake
 from jack.blackhole.reasons import Reasons
-from jack.blackhole.waiting import WaitingStub
 from jack.blackhole.watcher import Watcher
 from jack.config import Config, DownloadsConfig, folders_mixed
 from jack.downloads.claims import Claims
@@ -108,7 +107,7 @@ class DownloadSide:
         self._grabs = self._build_grabs()
         self._watcher = Watcher(settings.watch_path, self.reasons, settings.watch_mode.value)
         self._ground = _Ground(self._watcher, settings)
-        self._intake = Intake(
+        self.intake = Intake(
             settings.watch_path,
             self.reasons,
             self._grabs,
@@ -117,7 +116,7 @@ class DownloadSide:
             settings.rescan_interval_seconds,
         )
         self.shown = DownloadsView(
-            database, self._downloads, clock, self.live, self._intake, self._peers
+            database, self._downloads, clock, self.live, self.intake, self._peers
         )
         self.threads: list[threading.Thread] = []
 
@@ -183,10 +182,6 @@ class DownloadSide:
             stubs=self.reasons,
         )
 
-    def waiting_stubs(self) -> list[WaitingStub]:
-        """The stubs in the watch folder that are no download yet; from any thread."""
-        return self._intake.waiting_stubs()
-
     def start(self, stop: threading.Event) -> str:
         """Stale rows first, then the observer, then the first scan; what there is to do, in words.
         Raises StateError for bad folders.
@@ -216,7 +211,7 @@ class DownloadSide:
         self._imports.start()
         self._spawn("timer", self.timer.run)
         self._watcher.start()
-        self._spawn("intake", lambda: self._intake.run(stop))
+        self._spawn("intake", lambda: self.intake.run(stop))
         return (
             f"{count} downloads go on, {len(self._peers)} friends,"
             f" watching {self._settings.watch_path} by {self._watcher.describes}"

@@ -18,8 +18,6 @@ from rich.text import Text
 from jack.support.text import size_text
 from jack.support.waits import REFRESH_SECONDS
 
-RECENT = 20
-"""How many ended downloads are shown without --all."""
 BAR_CELLS = 14
 _INDENT = 6
 _ENDED = frozenset({"completed", "import_queued", "imported", "failed", "cancelled"})

@@ -11,7 +11,7 @@ from typing import Any
 
 from jack.config import Config
 from jack.control.offline import steer_offline
-from jack.control.running import Daemon, is_running
+from jack.control.running import Daemon
 from jack.downloads.view import DownloadsView
 from jack.errors import UserError
 from jack.store.database import Database
@@ -27,11 +27,12 @@ class Commands:
         self._config = config
         self._clock = clock
         self._state_path = config.jack.state_path
+        self._lock = StateLock(self._state_path)
 
     def view(self, *, everything: bool = False) -> dict[str, Any]:
         """`downloads` (all of them, or those worth a look and how many `more` have ended), `stubs`,
         and `freeBytes` of completedPath's disk."""
-        if is_running(self._state_path):
+        if self._lock.is_held():
             found = self._daemon.get("downloads" if everything else "overview")
         else:
             with self._offline_view() as view:
@@ -40,7 +41,7 @@ class Commands:
 
     def record(self, download_id: int) -> dict[str, Any]:
         """The JSON object of one download."""
-        if is_running(self._state_path):
+        if self._lock.is_held():
             return dict(self._daemon.get(f"downloads/{download_id}"))
         with self._offline_view() as view:
             record = view.one(download_id)
@@ -50,17 +51,17 @@ class Commands:
 
     def steer(self, download_id: int, action: str, *, files: bool = False) -> dict[str, Any]:
         """Do it, and return what the download says then, or last said when it is removed."""
-        before = self.record(download_id)
-        if is_running(self._state_path):
+        if self._lock.is_held():
             path = f"downloads/{download_id}/{action}"
             return dict(self._daemon.post(path, {"files": files}))
+        before = self.record(download_id)
         with self._offline() as database:
             steer_offline(download_id, action, self._config, database, self._clock, files=files)
         return before if action == "remove" else self.record(download_id)
 
     def steer_all(self, action: str) -> int:
         """Pause or resume everything that is live; how many there were."""
-        if is_running(self._state_path):
+        if self._lock.is_held():
             return int(self._daemon.post(f"downloads/all/{action}")["count"])
         with self._offline() as database:
             live = [row.id for row in Downloads(database, self._clock).live()]
@@ -71,15 +72,14 @@ class Commands:
     @contextlib.contextmanager
     def _offline(self) -> Iterator[Database]:
         """The database for changes while no jack runs, and none can start."""
-        lock = StateLock(self._state_path)
-        lock.acquire()
+        self._lock.acquire()
         try:
             with Database.existing(self._state_path) as database:
                 if database is None:
                     raise UserError("there are no downloads yet")
                 yield database
         finally:
-            lock.release()
+            self._lock.release()
 
     @property
     def _daemon(self) -> Daemon:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jack.control.sockets import connect
-from jack.errors import AlreadyRunning, JackError, UserError
-from jack.store.lock import StateLock
+from jack.errors import UserError
 from jack.support.clock import Clock
 from jack.support.waits import CONTROL_SECONDS, CONTROL_START_SECONDS
 
@@ -85,18 +84,3 @@ class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, connected: socket.socket) -> None:
         super().__init__("localhost")
         self.sock = connected
-
-
-def is_running(state_path: Path) -> bool:
-    """Whether a jack holds the lock of this folder. The lock file is not made for the question."""
-    lock = StateLock(state_path)
-    if not lock.path.exists():
-        return False
-    try:
-        lock.acquire()
-    except AlreadyRunning:
-        return True
-    except JackError:
-        return False  # it says so itself when something is to be changed there
-    lock.release()
-    return False

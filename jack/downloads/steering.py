@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -18,19 +17,16 @@ from jack.downloads.parts import Parts
 from jack.downloads.settling import Settling
 from jack.downloads.slots import Slots
 from jack.errors import UserError
+from jack.imports.own_copy import Finished
 from jack.model import FINISHED, Download, DownloadStatus
 from jack.store.downloads import Downloads
 from jack.support.files import printable
-from jack.support.own import Maker, remove_own
+from jack.support.own import remove_own
 from jack.support.waits import CANCEL_SECONDS
 
 log = logging.getLogger(__name__)
 
-
 CANCELLED_BY_USER = "cancelled by the user"
-
-
-_NOT_OURS = "it is not the file that jack finished"
 ACTIONS = ("retry", "cancel", "pause", "resume", "remove")
 
 
@@ -75,12 +71,11 @@ class _Order:
 def remove_ended(download: Download, settling: Settling, files: bool) -> None:
     """What goes with the row of a download that has ended: its stub, which would be a new grab,
     and where `files` is true its own finished file, if it is still that one."""
-    path, size = download.dest_path, download.expected_bytes or 0
-    if files and download.finished_inode is not None and os.path.lexists(path):
-        is_whole = os.lstat(path).st_size == size
-        reason = remove_own(path, Maker(download.finished_inode, size)) if is_whole else _NOT_OURS
+    if files and download.finished_inode is not None:
+        finished = Finished(download.finished_inode, download.expected_bytes)
+        reason = remove_own(download.dest_path, finished)
         if reason is not None:
-            raise UserError(f"{printable(str(path))} stays: {reason}")
+            raise UserError(f"{printable(str(download.dest_path))} stays: {reason}")
     settling.remove_stub(download)
     settling.flush()
 
@@ -138,9 +133,14 @@ class Steering:
                 raise UserError(problem)
             if action == "remove":
                 self._remove(download, files)
-            else:
-                orders = {"retry": self._retry, "cancel": self._cancel, "pause": self._pause}
-                orders.get(action, self._resume)(download)
+                return
+            orders = {
+                "retry": self._retry,
+                "cancel": self._cancel,
+                "pause": self._pause,
+                "resume": self._resume,
+            }
+            orders[action](download)
 
     def steer_all(self, action: str) -> int:
         """Pause or resume everything that is live; how many there were."""
@@ -196,8 +196,9 @@ class Steering:
     def _remove(self, download: Download, files: bool) -> None:
         if download.is_live:
             self._cancel(download)
-        self._p.imports.withdraw(download)
+        # The files first: one that must stay keeps its row, which is followed as before.
         remove_ended(self._p.downloads.get(download.id) or download, self._p.settling, files)
+        self._p.imports.withdraw(download)
         self._p.downloads.remove(download.id)
         log.info("download %d (%s): removed from the list", download.id, download.filename)
         self._starter.settled(download)

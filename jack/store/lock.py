@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import threading
 from pathlib import Path
 
 from jack.errors import AlreadyRunning, StateError
@@ -14,6 +15,9 @@ from jack.store.private import PRIVATE_FOLDER, open_private, whose
 from jack.support.files import make_folders
 
 FILE_NAME = "jack.lock"
+_TAKEN = frozenset({errno.EAGAIN, errno.EACCES})
+_TRIES = 10
+_PAUSE_SECONDS = 0.03
 
 
 class StateLock:
@@ -22,6 +26,23 @@ class StateLock:
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
         self._descriptor: int | None = None
+
+    def is_held(self) -> bool:
+        """Whether another process holds it. Nothing is made or written for the question, and many
+        may ask at the same time.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self.path, flags)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno in _TAKEN
+        finally:
+            os.close(descriptor)
+        return False
 
     def acquire(self) -> None:
         """Raises AlreadyRunning naming the holder, or StateError when the folder cannot hold a
@@ -37,11 +58,11 @@ class StateLock:
                 f" give it a statePath it can write to{f' ({others})' if others else ''}"
             ) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except OSError as error:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
             os.close(descriptor)
-            if error.errno in {errno.EAGAIN, errno.EACCES}:
+            if error.errno in _TAKEN:
                 raise AlreadyRunning(
                     f"another jack (pid {holder or 'unknown'}) already uses {self.path.parent};"
                     " stop it first, or give this one a statePath of its own"
@@ -61,3 +82,16 @@ class StateLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _lock(descriptor: int) -> None:
+    """Tried a few times: a command that asks `is_held` has it for a moment."""
+    pause = threading.Event()
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in _TAKEN or not left:
+                raise
+        pause.wait(_PAUSE_SECONDS)

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from jack.control.running import Daemon, is_running
+from jack.control.running import Daemon
 from jack.control.sockets import SOCKET_NAME, connect, listen, remove
 from jack.errors import StateError, UserError
-from jack.store.lock import StateLock
 from jack.support.clock import SystemClock
 
 
@@ -52,18 +51,6 @@ def test_a_folder_with_a_name_too_long_for_a_socket_has_one_all_the_same(tmp_pat
         assert (deep / SOCKET_NAME).is_socket()
     remove(deep)
     assert list(deep.iterdir()) == []
-
-
-def test_whether_a_jack_runs_is_decided_by_its_lock_and_asking_makes_no_file(
-    tmp_path: Path,
-) -> None:
-    assert not is_running(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    lock = StateLock(tmp_path)
-    lock.acquire()
-    assert is_running(tmp_path)
-    lock.release()
-    assert not is_running(tmp_path)
 
 
 def test_a_jack_that_holds_the_lock_and_does_not_listen_is_one_clear_line(

@@ -11,6 +11,7 @@ import pytest
 
 from jack.arr.history import Proof
 from jack.blackhole.stub import NoStub, build_stub, info_hash, read_torrent
+from jack.errors import UserError
 from jack.imports import records
 from jack.imports.records import Records
 from jack.model import Download, DownloadStatus, Stub, connector_id
@@ -98,6 +99,19 @@ def test_a_retry_reaches_the_running_daemon_too(running: World, radarr: Importin
     radarr.rejections.clear()
     running.steer("retry")
     running.until(S.IMPORTED)
+
+
+def test_a_remove_that_its_file_prevents_leaves_the_import_to_be_followed(running: World) -> None:
+    with ImportingArr("radarr", hold_commands=True) as radarr:
+        peer = prepared(running, radarr)
+        running.start()
+        running.drop(peer)
+        path = running.until(S.IMPORT_QUEUED).dest_path
+        path.with_name("mine.mkv").hardlink_to(path)
+        with pytest.raises(UserError, match="a second name"):
+            running.steer("remove", files=True)
+        radarr.finish_commands()
+        running.until(S.IMPORTED)
 
 
 @pytest.mark.fault("A8")

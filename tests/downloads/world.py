@@ -173,7 +173,7 @@ class World:
 
     def waiting_stubs(self) -> list[WaitingStub]:
         """Those in the watch folder that are no download yet."""
-        return self.side.waiting_stubs() if self.side is not None else []
+        return self.side.intake.waiting_stubs() if self.side is not None else []
 
     @property
     def is_put_off(self) -> bool:

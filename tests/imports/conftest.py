@@ -197,6 +197,14 @@ def radarr(tmp_path: Path, clock: FakeClock) -> Iterator[ImportingArr]:
 
 
 @pytest.fixture
+def holding(tmp_path: Path, clock: FakeClock) -> Iterator[ImportingArr]:
+    """A Radarr that has grabbed movie 7, and takes commands without carrying them out."""
+    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as fake:
+        fake.grab(movie_id=7, info_hash=HASH)
+        yield fake
+
+
+@pytest.fixture
 def sonarr(tmp_path: Path, clock: FakeClock) -> Iterator[ImportingArr]:
     with ImportingArr("sonarr", {"/data": tmp_path}, clock.now) as fake:
         yield fake

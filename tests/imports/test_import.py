@@ -222,23 +222,21 @@ def test_a_scan_that_imports_nothing_is_a_rejection_with_the_words_of_the_dry_ru
 
 @pytest.mark.fault("A4")
 def test_a_busy_server_is_followed_for_hours_without_a_second_command(
-    stage: Stage, tmp_path: Path, clock: FakeClock
+    stage: Stage, holding: ImportingArr, clock: FakeClock
 ) -> None:
-    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
-        radarr.grab(movie_id=7, info_hash=HASH)
-        stand = stage(radarr)
-        looks = 0
-        while clock.monotonic() < 1000 + 3 * HOUR:
-            pause = stand.step()
-            assert pause is not None
-            assert 0 < pause <= 60
-            clock.advance(pause)
-            looks += 1
-        assert looks < 400
-        assert len(radarr.commands) == 1
-        radarr.finish_commands()
-        stand.run()
-        assert stand.imported
+    stand = stage(holding)
+    looks = 0
+    while clock.monotonic() < 1000 + 3 * HOUR:
+        pause = stand.step()
+        assert pause is not None
+        assert 0 < pause <= 60
+        clock.advance(pause)
+        looks += 1
+    assert looks < 400
+    assert len(holding.commands) == 1
+    holding.finish_commands()
+    stand.run()
+    assert stand.imported
 
 
 def test_a_manual_import_that_failed_inside_is_not_believed_and_asked_again_once_an_hour(
@@ -264,35 +262,31 @@ def test_a_manual_import_that_failed_inside_is_not_believed_and_asked_again_once
 
 @pytest.mark.fault("A4")
 def test_a_restarted_server_that_forgot_the_command_is_judged_by_its_history(
-    stage: Stage, tmp_path: Path, clock: FakeClock
+    stage: Stage, holding: ImportingArr
 ) -> None:
-    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
-        radarr.grab(movie_id=7, info_hash=HASH)
-        stand = stage(radarr)
-        stand.step()
-        radarr.finish_commands()
-        radarr.restart()
-        stand.run()
-        assert stand.imported
-        assert radarr.commands == []
+    stand = stage(holding)
+    stand.step()
+    holding.finish_commands()
+    holding.restart()
+    stand.run()
+    assert stand.imported
+    assert holding.commands == []
 
 
 @pytest.mark.fault("A4")
 def test_a_restarted_server_that_lost_the_command_is_asked_again_after_an_hour(
-    stage: Stage, tmp_path: Path, clock: FakeClock
+    stage: Stage, holding: ImportingArr, clock: FakeClock
 ) -> None:
-    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
-        radarr.grab(movie_id=7, info_hash=HASH)
-        stand = stage(radarr)
-        stand.step()
-        asked = clock.monotonic()
-        radarr.restart()
-        while not radarr.commands:
-            clock.advance(stand.step() or 0.0)
-        assert HOUR <= clock.monotonic() - asked < HOUR + 600
-        radarr.finish_commands()
-        stand.run()
-        assert stand.imported
+    stand = stage(holding)
+    stand.step()
+    asked = clock.monotonic()
+    holding.restart()
+    while not holding.commands:
+        clock.advance(stand.step() or 0.0)
+    assert HOUR <= clock.monotonic() - asked < HOUR + 600
+    holding.finish_commands()
+    stand.run()
+    assert stand.imported
 
 
 def test_the_servers_own_scanner_may_have_been_first(stage: Stage, radarr: ImportingArr) -> None:
@@ -361,33 +355,29 @@ def test_the_clock_of_the_server_plays_no_part(
 
 @pytest.mark.fault("A8")
 def test_after_a_restart_an_accepted_command_is_followed_and_not_sent_again(
-    stage: Stage, tmp_path: Path, clock: FakeClock
+    stage: Stage, holding: ImportingArr
 ) -> None:
-    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
-        radarr.grab(movie_id=7, info_hash=HASH)
-        stand = stage(radarr)
-        stand.step()
-        stand.anew()
-        stand.step()
-        radarr.finish_commands()
-        stand.run()
-        assert len(radarr.commands) == 1
-        assert stand.imported
+    stand = stage(holding)
+    stand.step()
+    stand.anew()
+    stand.step()
+    holding.finish_commands()
+    stand.run()
+    assert len(holding.commands) == 1
+    assert stand.imported
 
 
 @pytest.mark.fault("A8", "A13")
 def test_a_command_whose_answer_was_cut_off_is_found_and_not_sent_again(
-    stage: Stage, tmp_path: Path, clock: FakeClock
+    stage: Stage, holding: ImportingArr
 ) -> None:
-    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
-        radarr.grab(movie_id=7, info_hash=HASH)
-        stand = stage(radarr)
-        stand.step()
-        stand.room.records.handovers.asking(1, "Arr")
-        stand.anew()
-        stand.step()
-        assert stand.room.asked == {(1, "Arr")}
-        assert len(radarr.commands) == 1
+    stand = stage(holding)
+    stand.step()
+    stand.room.records.handovers.asking(1, "Arr")
+    stand.anew()
+    stand.step()
+    assert stand.room.asked == {(1, "Arr")}
+    assert len(holding.commands) == 1
 
 
 def test_a_command_that_never_arrived_is_sent_after_the_restart(
@@ -488,15 +478,13 @@ def test_a_windows_server_writes_its_path_in_its_own_way(
 
 
 def test_a_file_taken_by_the_scanner_while_the_command_waits_is_imported_at_once(
-    stage: Stage, tmp_path: Path, clock: FakeClock
+    stage: Stage, holding: ImportingArr
 ) -> None:
-    with ImportingArr("radarr", {"/data": tmp_path}, clock.now, hold_commands=True) as radarr:
-        radarr.grab(movie_id=7, info_hash=HASH)
-        stand = stage(radarr)
-        stand.step()
-        radarr.import_by_its_own_scanner(SEEN)
-        assert stand.step() is None
-        assert stand.imported
+    stand = stage(holding)
+    stand.step()
+    holding.import_by_its_own_scanner(SEEN)
+    assert stand.step() is None
+    assert stand.imported
 
 
 @pytest.mark.parametrize("leaves_source", [False, True])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,33 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_uid(tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match=f"uid {os.getuid()}"):
         StateLock(tmp_path / "file" / "state").acquire()
+
+
+def test_to_ask_whether_it_is_held_makes_and_changes_nothing(tmp_path: Path) -> None:
+    lock = StateLock(tmp_path)
+    assert not lock.is_held()
+    assert list(tmp_path.iterdir()) == []
+    holder = StateLock(tmp_path)
+    holder.acquire()
+    before = lock.path.stat().st_mtime_ns
+    assert lock.is_held()
+    holder.release()
+    assert not lock.is_held()
+    assert lock.path.stat().st_mtime_ns == before
+
+
+def test_commands_that_ask_keep_neither_each_other_nor_a_jack_that_starts_waiting(
+    tmp_path: Path,
+) -> None:
+    """One that asks has the lock for a moment; here for as long as the start is tried."""
+    lock = StateLock(tmp_path)
+    lock.acquire()
+    lock.release()
+    descriptor = os.open(lock.path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    assert not StateLock(tmp_path).is_held()
+    asking = threading.Timer(0.05, os.close, [descriptor])
+    asking.start()
+    lock.acquire()
+    lock.release()
+    asking.join()
