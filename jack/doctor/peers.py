@@ -169,7 +169,7 @@ class _Visit:
         wire = Wire()
         response = self._client.open_file(release.id, {**_PLAIN, **span, **headers}, wire)
         with contextlib.closing(response):
-            raw, now = response.raw.headers, self._clock.now()
+            raw = response.raw.headers
             told = ranges.Headers({name.lower(): raw.getlist(name) for name in raw})
             self._check_status(response.status_code, response.headers)
             length = ranges.body_length(told)
@@ -181,7 +181,7 @@ class _Visit:
                 ranges.content_range(told),
                 len(body) if length is None else length,
                 body,
-                ranges.validator_of(told, now),
+                ranges.validator_of(told),
             )
 
     def _check_status(self, status: int, headers: Mapping[str, str]) -> None:

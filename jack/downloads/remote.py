@@ -75,7 +75,7 @@ class RemoteFile:
         with contextlib.closing(response):
             if response.status_code != 200:
                 return Validator()
-            return ranges.validator_of(ranges.Headers.of(response.raw), self._clock.now())
+            return ranges.validator_of(ranges.Headers.of(response.raw))
 
     def why_outdated(
         self, known: Validator, release_size: int, told: Mapping[str, Any]
@@ -88,7 +88,7 @@ class RemoteFile:
         if known != Validator():
             with contextlib.suppress(JackError):  # a stop meets the next request as well
                 now = self.validator()
-                reason = ranges.changed(known, now, self._clock.now())
+                reason = ranges.changed(known, now)
                 if reason is not None or (now.etag == known.etag and ranges.is_strong(now.etag)):
                     return reason, None
         release = self.release()

@@ -225,7 +225,7 @@ class _Attempt:
             self._check_size(0)
         headers = ranges.Headers.of(response.raw)
         try:
-            verdict = judge(question, response.status_code, headers, now)
+            verdict = judge(question, response.status_code, headers)
         except ProtocolError as error:
             raise ProtocolError(f"{self._state.who}: {error}") from error
         if verdict is None:

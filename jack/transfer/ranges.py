@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from jack.errors import ProtocolError
@@ -128,16 +128,16 @@ def is_multipart(headers: Headers) -> bool:
     return any(v.lower().startswith("multipart/") for v in headers.values("Content-Type"))
 
 
-def validator_of(headers: Headers, now: datetime) -> Validator:
+def validator_of(headers: Headers) -> Validator:
     """What identifies the version of the file an answer speaks of, as far as it can be relied
     upon."""
     etag = headers.only("ETag")
     if etag is None or len(etag) > MAX_ETAG_CHARACTERS or not _ETAG.fullmatch(etag):
         etag = None
-    return Validator(etag, _last_modified(headers, now))
+    return Validator(etag, _last_modified(headers))
 
 
-def _last_modified(headers: Headers, now: datetime) -> str | None:
+def _last_modified(headers: Headers) -> str | None:
     text = headers.only("Last-Modified")
     modified = parse_http_date(text) if text else None
     sent = parse_http_date(headers.only("Date") or "")
@@ -146,7 +146,7 @@ def _last_modified(headers: Headers, now: datetime) -> str | None:
     return text
 
 
-def changed(before: Validator, after: Validator, now: datetime) -> str | None:
+def changed(before: Validator, after: Validator) -> str | None:
     """Why `after` names another version of the file than `before`, or None. What only one side
     knows proves nothing. Entity tags compare as they are: a weak one never equals a strong one."""
     if before.etag is not None and after.etag is not None and before.etag != after.etag:

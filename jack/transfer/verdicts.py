@@ -4,7 +4,6 @@ written."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from jack.errors import ProtocolError
 from jack.model import Validator
@@ -66,28 +65,28 @@ class Anew:
 Verdict = Append | Fresh | Complete | Anew
 
 
-def judge(question: Asked, status: int, headers: Headers, now: datetime) -> Verdict | None:
+def judge(question: Asked, status: int, headers: Headers) -> Verdict | None:
     """The verdict on an answer; None for a status that holds no file at all, whatever was asked.
 
     Raises ProtocolError for a body that cannot be the file: then nothing on disk may be touched.
     """
     if status == 200:
-        return _whole(question, headers, now)
+        return _whole(question, headers)
     if status == 206:
-        return _part(question, headers, now)
+        return _part(question, headers)
     if status == 416 and question.ranged:
-        return _unsatisfied(question, headers, now)
+        return _unsatisfied(question, headers)
     if status == 416:
         raise ProtocolError("it refused a range (HTTP 416) that was not asked for")
     return None
 
 
-def _whole(question: Asked, headers: Headers, now: datetime) -> Fresh:
+def _whole(question: Asked, headers: Headers) -> Fresh:
     ranges.refuse_foreign_content(headers)
     size = ranges.body_length(headers)
-    validator = ranges.validator_of(headers, now)
+    validator = ranges.validator_of(headers)
     known = question.validator
-    reason = ranges.changed(known, validator, now) if question.have else None
+    reason = ranges.changed(known, validator) if question.have else None
     if question.offset == 0:
         if question.have and size is not None and question.expected not in (None, size):
             reason = reason or _another_size(size, question.expected)
@@ -101,7 +100,7 @@ def _whole(question: Asked, headers: Headers, now: datetime) -> Fresh:
     )
 
 
-def _part(question: Asked, headers: Headers, now: datetime) -> Append | Anew:
+def _part(question: Asked, headers: Headers) -> Append | Anew:
     ranges.refuse_foreign_content(headers)
     if not question.ranged:
         raise ProtocolError("it sent a part (HTTP 206) of a file that was asked for as a whole")
@@ -110,19 +109,17 @@ def _part(question: Asked, headers: Headers, now: datetime) -> Append | Anew:
     span = ranges.content_range(headers)
     if span is None or span.start is None or span.end is None or span.total is None:
         return Anew("the peer sent a part of the file without saying which")
-    validator = ranges.validator_of(headers, now)
-    reason = _other_file(question, span, validator, now) or _other_span(question, span, headers)
+    validator = ranges.validator_of(headers)
+    reason = _other_file(question, span, validator) or _other_span(question, span, headers)
     return Anew(reason) if reason else Append(span.end + 1, span.total, validator)
 
 
-def _other_file(
-    question: Asked, span: ContentRange, validator: Validator, now: datetime
-) -> str | None:
+def _other_file(question: Asked, span: ContentRange, validator: Validator) -> str | None:
     if question.expected is not None and span.total != question.expected:
         return _another_size(span.total, question.expected)
     if span.total is not None and span.total < question.have:
         return _another_size(span.total, None)
-    return ranges.changed(question.validator, validator, now)
+    return ranges.changed(question.validator, validator)
 
 
 def _another_size(now: int | None, before: int | None) -> str:
@@ -142,13 +139,13 @@ def _other_span(question: Asked, span: ContentRange, headers: Headers) -> str | 
     return None
 
 
-def _unsatisfied(question: Asked, headers: Headers, now: datetime) -> Complete | Anew:
+def _unsatisfied(question: Asked, headers: Headers) -> Complete | Anew:
     span = ranges.content_range(headers)
     if span is None or span.start is not None or span.total is None:
         return Anew("the peer refused the range without saying how long the file is")
     agrees = question.expected in (None, span.total) and question.have == span.total
     if not agrees or question.offset != span.total:
         return Anew(_another_size(span.total, None))
-    validator = ranges.validator_of(headers, now)
-    reason = ranges.changed(question.validator, validator, now)
+    validator = ranges.validator_of(headers)
+    reason = ranges.changed(question.validator, validator)
     return Anew(reason) if reason else Complete(span.total, validator)

@@ -14,6 +14,7 @@ from jack.downloads.live import Moving
 from jack.model import Download, DownloadStatus
 from jack.screen import duration_text, lines, redrawn, show
 from tests.downloads.test_explain import NOW, ROW
+from tests.support.terminal import shown
 
 S = DownloadStatus
 MIB = 1024 * 1024
@@ -125,23 +126,6 @@ def test_a_time_left_is_read_like_a_clock(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
 
 
-def on_a_terminal(text: str, rows: dict[int, str], row: int) -> int:
-    """What a terminal makes of it: the cursor's new row; `rows` are changed in place."""
-    for part in re.findall(r"\x1b\[\d*[AKJ]|\r|\n|[^\x1b\r\n]+", text):
-        if part == "\n":
-            row += 1
-        elif part.endswith("A") and part.startswith("\x1b"):
-            row -= int(part[2:-1])
-        elif part == "\x1b[2K":
-            rows[row] = ""
-        elif part == "\x1b[J":
-            for below in [number for number in rows if number >= row]:
-                del rows[below]
-        elif part != "\r":
-            rows[row] = part
-    return row
-
-
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -153,11 +137,7 @@ def on_a_terminal(text: str, rows: dict[int, str], row: int) -> int:
     ],
 )
 def test_only_lines_that_changed_are_drawn_again(before: list[str], after: list[str]) -> None:
-    rows: dict[int, str] = {}
-    row = on_a_terminal(redrawn([], before), rows, 10)
-    text = redrawn(before, after)
-    row = on_a_terminal(text, rows, row)
-    assert [rows[number] for number in sorted(rows)] == after
-    assert row == 10 + len(after)
+    first, then = redrawn([], before), redrawn(before, after)
+    assert shown(first + then + "the cursor is below") == [*after, "the cursor is below"]
     kept = {line for old, line in zip(before, after, strict=False) if old == line}
-    assert not any(line in text.replace("\x1b[J", "").replace("\x1b[2K", "") for line in kept)
+    assert not any(line in then.replace("\x1b[J", "").replace("\x1b[2K", "") for line in kept)

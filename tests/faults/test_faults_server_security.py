@@ -85,16 +85,20 @@ def dripping(connect: Callable[[], socket.socket], count: int) -> Iterator[Calla
         yield drip
 
 
+@pytest.fixture
+def you(tmp_path: Path, port: Port) -> Iterator[Jack]:
+    """The daemon, on `port`."""
+    made = Jack(tmp_path / "you", jack={"internalUrl": port.url, "apiKey": KEY})
+    made.start()
+    yield made
+    made.close()
+
+
 @pytest.mark.fault("P24")
 def test_two_hundred_who_send_a_byte_at_a_time_do_not_slow_the_others_down(
-    tmp_path: Path, request: pytest.FixtureRequest
+    port: Port, you: Jack
 ) -> None:
     """Against the daemon, with its own limits."""
-    port = Port()
-    request.addfinalizer(port.close)
-    you = Jack(tmp_path / "you", jack={"internalUrl": port.url, "apiKey": KEY})
-    request.addfinalizer(you.close)
-    you.start()
     address = ("127.0.0.1", port.number)
     homes = itertools.cycle([(f"127.0.1.{number}", 0) for number in range(1, 11)])
     with dripping(lambda: socket.create_connection(address, 20, next(homes)), 200) as drip:
@@ -246,15 +250,8 @@ def test_lists_that_nobody_reads_hold_a_place_each_and_these_are_few(tmp_path: P
 
 
 @pytest.mark.fault("P24")
-def test_strangers_who_do_not_read_their_refusals_keep_nobody_out(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_strangers_who_do_not_read_their_refusals_keep_nobody_out(port: Port, you: Jack) -> None:
     """More of them than jack takes, from ten addresses; against the daemon."""
-    port = Port()
-    request.addfinalizer(port.close)
-    you = Jack(tmp_path / "you", jack={"internalUrl": port.url, "apiKey": KEY})
-    request.addfinalizer(you.close)
-    you.start()
     refused = b"GET /peer/search HTTP/1.1\r\n" + HOST + b"\r\n"
     with contextlib.ExitStack() as stack:
         for number in range(260):

@@ -29,6 +29,7 @@ from tests.scenarios.harness import KEY, KIB, PATIENCE_SECONDS, Jack, content, e
 from tests.scenarios.harness import peer_entry as entry
 from tests.support.ports import Port
 from tests.support.scripted_peer import ScriptedPeer, file_path
+from tests.support.terminal import shown
 from tests.support.waiting import eventually
 
 S = DownloadStatus
@@ -206,27 +207,8 @@ class Terminal:
                 return
             self._written += data.decode()
 
-    @property
-    def written(self) -> str:
-        return self._written
-
     def screen(self) -> list[str]:
-        """What the terminal shows."""
-        rows: dict[int, str] = {}
-        row = 0
-        text = re.sub(r"\x1b\[[0-9;]*m", "", self._written)
-        for part in re.findall(r"\x1b\[\d*[AKJ]|\r|\n|[^\x1b\r\n]+", text):
-            if part == "\n":
-                row += 1
-            elif part.startswith("\x1b") and part.endswith("A"):
-                row -= int(part[2:-1])
-            elif part == "\x1b[2K":
-                rows[row] = ""
-            elif part == "\x1b[J":
-                rows = {number: line for number, line in rows.items() if number < row}
-            elif part != "\r":
-                rows[row] = part
-        return [rows[number].rstrip() for number in sorted(rows)]
+        return shown(self._written)
 
     def close(self) -> None:
         self.process.send_signal(signal.SIGINT)
@@ -293,6 +275,6 @@ def test_a_stub_whose_friend_is_away_is_in_the_list_with_its_reason(
     assert (stub["torrentFilename"], stub["peerName"]) == ("Film.torrent", "friend")
     assert (stub["itemId"], stub["title"], stub["size"]) == (ITEM, "Film", 1000)
     assert re.search(r"looked at again in [0-9]+ s\.$", stub["why"])
-    shown = you.run("status").stdout
-    assert "Film  " in shown
-    assert "cannot be reached" in " ".join(shown.split())
+    said = you.run("status").stdout
+    assert "Film  " in said
+    assert "cannot be reached" in " ".join(said.split())
